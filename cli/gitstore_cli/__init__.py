@@ -1,0 +1,1 @@
+"""The `sc-events` command line."""

@@ -1,0 +1,182 @@
+"""The store in memory: the reference implementation of the contract, in its plainest form."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+
+from gitstore.backends.stamping import Stamper
+from gitstore.core import canonical
+from gitstore.core.base import BaseEventStore
+from gitstore.core.errors import StoreUnavailable
+from gitstore.core.event import DomainEvent, RecordedEvent
+from gitstore.core.expected import ANY, ExpectedVersion
+from gitstore.core.filters import EventFilter, Names
+from gitstore.core.idempotence import Proposal, already_recorded, check_batch_ids, check_new
+from gitstore.core.names import category_of, check_stream_id
+from gitstore.core.protocol import Capabilities, Handler
+from gitstore.core.subscriptions import Subscriptions
+
+
+class MemoryEventStore(BaseEventStore):
+    """Events in lists, gone with the object. Safe for threads."""
+
+    capabilities = Capabilities(durable=False, multi_process=False, commits=False)
+
+    def __init__(self, stamper: Stamper | None = None) -> None:
+        self._stamper = stamper or Stamper()
+        self._all: list[RecordedEvent] = []
+        self._streams: dict[str, list[RecordedEvent]] = {}
+        self._by_id: dict[str, RecordedEvent] = {}
+        self._changed = threading.Condition()
+        self._subscriptions = Subscriptions()
+        self._closed = False
+
+    def append(self, event: DomainEvent, expected_version: ExpectedVersion = ANY) -> RecordedEvent:
+        return self.append_many([event], {event.stream_id: expected_version})[0]
+
+    def append_many(
+        self,
+        events: Iterable[DomainEvent],
+        expected_versions: Mapping[str, ExpectedVersion] | None = None,
+    ) -> list[RecordedEvent]:
+        proposals = [Proposal.of(event) for event in events]
+        ids = check_batch_ids(proposals)
+        with self._changed:
+            self._check_open()
+            known = {i: self._by_id[i] for i in ids if i in self._by_id}
+            versions = {p.event.stream_id: self._head(p.event.stream_id) for p in proposals}
+            expected = expected_versions or {}
+            recorded = already_recorded(proposals, known, expected, versions)
+            if recorded is not None:
+                return recorded
+            check_new(proposals, expected, versions)
+            recorded = [self._record(proposal) for proposal in proposals]
+            self._subscriptions.enqueue(recorded)
+            self._changed.notify_all()
+        self._subscriptions.deliver()
+        return recorded
+
+    def read_stream(
+        self,
+        stream_id: str,
+        after_version: int = 0,
+        to_version: int | None = None,
+        limit: int | None = None,
+        backwards: bool = False,
+    ) -> Iterator[RecordedEvent]:
+        check_stream_id(stream_id)
+        self._check_open()
+        events = self._streams.get(stream_id, [])
+        last = len(events) if to_version is None else min(to_version, len(events))
+        return _give(events, after_version, last, EventFilter(), limit, backwards)
+
+    def read_all(
+        self,
+        after_position: int = 0,
+        types: Names = None,
+        streams: Names = None,
+        categories: Names = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        limit: int | None = None,
+        backwards: bool = False,
+        *,
+        users: Names = None,
+        correlations: Names = None,
+    ) -> Iterator[RecordedEvent]:
+        wanted = EventFilter.of(types, streams, categories, users, correlations, since, until)
+        self._check_open()
+        return _give(self._all, after_position, len(self._all), wanted, limit, backwards)
+
+    def follow(
+        self,
+        after_position: int = 0,
+        types: Names = None,
+        streams: Names = None,
+        categories: Names = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        *,
+        users: Names = None,
+        correlations: Names = None,
+        stop: threading.Event | None = None,
+    ) -> Iterator[RecordedEvent]:
+        wanted = EventFilter.of(types, streams, categories, users, correlations, since, until)
+        self._check_open()
+        return self._follow(after_position, wanted, stop or threading.Event())
+
+    def _follow(
+        self, position: int, wanted: EventFilter, stop: threading.Event
+    ) -> Iterator[RecordedEvent]:
+        while not (stop.is_set() or self._closed):
+            last = len(self._all)
+            yield from _give(self._all, position, last, wanted)
+            position = max(position, last)
+            with self._changed:
+                # Bounded, because nobody notifies when `stop` is set.
+                self._changed.wait_for(
+                    lambda last=last: len(self._all) > last or self._closed, 0.05
+                )
+
+    def _news_after(self, last: int) -> Callable[[], bool]:
+        return lambda: len(self._all) > last or self._closed
+
+    def streams(self, category: str | None = None) -> Iterator[str]:
+        self._check_open()
+        return iter(sorted(s for s in self._streams if category in (None, category_of(s))))
+
+    def subscribe(self, handler: Handler) -> Callable[[], None]:
+        self._check_open()
+        return self._subscriptions.add(handler)
+
+    def close(self) -> None:
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise StoreUnavailable("the store is closed", hint="Open it again with open_store().")
+
+    def _head(self, stream_id: str) -> int:
+        return len(self._streams.get(stream_id, ()))
+
+    def _record(self, proposal: Proposal) -> RecordedEvent:
+        given = proposal.event
+        timestamp = given.timestamp or self._stamper.clock()
+        event = DomainEvent(
+            given.stream_id,
+            given.type,
+            # Decoded from the bytes, so that the caller's object can change without harm.
+            canonical.decode_own(proposal.data),
+            canonical.decode_own(proposal.metadata),
+            given.id or self._stamper.new_id(timestamp),
+            timestamp,
+            self._head(given.stream_id) + 1,
+        )
+        recorded = RecordedEvent(event, len(self._all) + 1)
+        self._all.append(recorded)
+        self._streams.setdefault(given.stream_id, []).append(recorded)
+        self._by_id[event.id or ""] = recorded
+        return recorded
+
+
+def _give(
+    events: Sequence[RecordedEvent],
+    after: int,
+    to: int,
+    wanted: EventFilter,
+    limit: int | None = None,
+    backwards: bool = False,
+) -> Iterator[RecordedEvent]:
+    """Places ``after`` (exclusive) ``to`` (inclusive), counted from 1, that are wanted."""
+    places = range(max(after, 0), to)
+    for place in reversed(places) if backwards else places:
+        if limit is not None and limit <= 0:
+            return
+        if wanted.matches(events[place]):
+            yield events[place]
+            if limit is not None:
+                limit -= 1

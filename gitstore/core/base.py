@@ -1,0 +1,60 @@
+"""What every store can do, built once on the eight methods of the protocol."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Iterator
+from datetime import datetime
+from types import TracebackType
+from typing import Self
+
+from gitstore.core.event import DomainEvent, RecordedEvent
+from gitstore.core.names import check_event_id
+from gitstore.core.protocol import Capabilities, EventStore
+
+
+class BaseEventStore(EventStore, abc.ABC):
+    """Base of the backends: the convenience methods, and the context manager.
+
+    ``get_*`` give plain events, ``read_*`` and ``find_event`` recorded ones.
+    """
+
+    capabilities: Capabilities
+
+    def get_events(self, stream_id: str, from_version: int | None = None) -> Iterator[DomainEvent]:
+        """The events of one stream after ``from_version`` (exclusive, as in the interface)."""
+        for recorded in self.read_stream(stream_id, from_version or 0):
+            yield recorded.event
+
+    def get_events_by_type(self, type: str, since: datetime | None = None) -> Iterator[DomainEvent]:
+        """The events of one type, by position, from ``since`` on (inclusive, aware)."""
+        for recorded in self.read_all(types=type, since=since):
+            yield recorded.event
+
+    def stream_version(self, stream_id: str) -> int:
+        """The stream's version, 0 where there is none."""
+        for recorded in self.read_stream(stream_id, limit=1, backwards=True):
+            return recorded.version
+        return 0
+
+    def find_event(self, event_id: str) -> RecordedEvent | None:
+        """The recorded event of this id, or ``None``."""
+        check_event_id(event_id)
+        return next((r for r in self.read_all() if r.event.id == event_id), None)
+
+    def last_position(self) -> int:
+        """The highest position recorded, 0 in an empty store."""
+        for recorded in self.read_all(limit=1, backwards=True):
+            return recorded.position
+        return 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()

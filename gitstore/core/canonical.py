@@ -1,0 +1,119 @@
+"""Canonical JSON: one value, one sequence of bytes, on every machine and in every release.
+
+The bytes decide commit ids, so FORMAT.md fixes them: UTF-8, no spaces, keys sorted by code point at
+every depth, integers from -2**63 to 2**64-1, floats as the shortest digits that round-trip with
+``.0`` kept and an exponent only below 1e-5 or from 1e16, written ``1e+16`` and ``1e-7``.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any, NoReturn
+
+import orjson
+
+from gitstore.core.errors import InvalidEvent
+
+JSON = Any
+"""Any JSON value: None, bool, int, float, str, or lists and string-keyed dicts of them."""
+
+_OPTIONS = (
+    orjson.OPT_SORT_KEYS
+    | orjson.OPT_PASSTHROUGH_DATETIME
+    | orjson.OPT_PASSTHROUGH_DATACLASS
+    | orjson.OPT_PASSTHROUGH_SUBCLASS
+)
+_MIN_INT, _MAX_INT = -(2**63), 2**64 - 1
+_MAY_HOLD_EXPONENT = re.compile(rb"\d[eE][+-]?\d").search
+_STRING_OR_EXPONENT = re.compile(rb'"(?:[^"\\]|\\.)*"|(-?[\d.]+)[eE]([+-]?)0*(\d+)')
+# orjson turns an integer of more than 64 bits into a float without a word.
+_MAY_HOLD_BIG_INTEGER = re.compile(rb"\d{19}").search
+
+
+def encode(value: JSON, what: str = "data") -> bytes:
+    """The canonical bytes of ``value``; ``InvalidEvent`` where JSON cannot hold it unchanged.
+
+    ``what`` names the value in the error. Refused rather than changed: NaN and infinities, tuples,
+    sets, keys that are no strings, dates, integers over 64 bits, lone surrogates, nesting over 254.
+    """
+    try:
+        text = orjson.dumps(value, None, _OPTIONS)
+    except (orjson.JSONEncodeError, RecursionError) as error:
+        raise InvalidEvent(f"{what} is no JSON value: {error}") from None
+    if _MAY_HOLD_EXPONENT(text):
+        text = _STRING_OR_EXPONENT.sub(_one_form, text)
+    # orjson writes NaN as null, tuples as lists and UUIDs as strings: reading back shows it.
+    if orjson.loads(text) != value:
+        raise InvalidEvent(
+            f"{what} would be changed by JSON",
+            hint="Use only None, bool, int, finite float, str, list, and dict with string keys.",
+        )
+    return text
+
+
+def decode(text: bytes) -> JSON:
+    """The value of JSON text from outside; ``InvalidEvent`` where reading it would lose something.
+
+    Refused: what is no JSON, integers over 64 bits, numbers too large for a float, keys that stand
+    twice in one object.
+    """
+    try:
+        value = orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        raise InvalidEvent(f"no JSON: {error}") from None
+    # A text that is written again as it was has no key twice; for any other the slower reader
+    # decides.
+    if _MAY_HOLD_BIG_INTEGER(text) or orjson.dumps(value) != text:
+        _read_strictly(text)
+    return value
+
+
+def decode_own(text: bytes) -> JSON:
+    """The value of canonical bytes that ``encode`` made; no checks."""
+    return orjson.loads(text)
+
+
+def _one_form(match: re.Match[bytes]) -> bytes:
+    """A float in FORMAT.md's form; orjson 3.11.6 wrote ``1e16`` where 3.11.7 writes ``1e+16``."""
+    digits, sign, exponent = match.groups()
+    if digits is None:
+        return match[0]
+    return b"%be%b%b" % (digits, sign or b"+", exponent)
+
+
+def _read_strictly(text: bytes) -> None:
+    try:
+        json.loads(
+            text,
+            object_pairs_hook=_refuse_twins,
+            parse_int=_refuse_big,
+            parse_constant=_refuse_constant,
+        )
+    except RecursionError:
+        raise InvalidEvent("JSON is nested too deeply") from None
+    except ValueError as error:
+        raise InvalidEvent(f"no JSON: {error}") from None
+
+
+def _refuse_twins(pairs: list[tuple[str, JSON]]) -> dict[str, JSON]:
+    value = dict(pairs)
+    if len(value) != len(pairs):
+        names = [name for name, _ in pairs]
+        twin = next(name for name in names if names.count(name) > 1)
+        raise InvalidEvent(f"key {twin!r} stands twice in one object")
+    return value
+
+
+def _refuse_big(digits: str) -> int:
+    # int() itself refuses over 4,300 digits, so length decides first.
+    if len(digits) > 20 or not _MIN_INT <= int(digits) <= _MAX_INT:
+        raise InvalidEvent(
+            f"integer {digits[:24]} has more than 64 bits",
+            hint="Write large numbers as strings.",
+        )
+    return int(digits)
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise InvalidEvent(f"{name} is no JSON number")

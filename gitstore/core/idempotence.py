@@ -1,0 +1,130 @@
+"""Is this batch new, recorded already, or a contradiction? The rules, apart from any storage.
+
+A store hands over the batch with canonical bytes and what it knows of the ids; the answer is
+``None`` (append it) or the recorded events to return, or one of the errors of the protocol.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from gitstore.core import canonical
+from gitstore.core.errors import DuplicateEventId, PartialDuplicate, WrongExpectedVersion
+from gitstore.core.event import DomainEvent, RecordedEvent
+from gitstore.core.expected import ExpectedVersion, check_expected, exact_version
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """An event as the caller gave it, with the canonical bytes of what it carries."""
+
+    event: DomainEvent
+    data: bytes
+    metadata: bytes
+
+    @classmethod
+    def of(cls, event: DomainEvent) -> Proposal:
+        """Encode ``event``; ``InvalidEvent`` where JSON cannot hold it unchanged."""
+        return cls(
+            event, canonical.encode(event.data), canonical.encode(event.metadata, "metadata")
+        )
+
+
+def check_batch_ids(proposals: Sequence[Proposal]) -> list[str]:
+    """The ids the batch names, in order; ``DuplicateEventId`` where one stands twice."""
+    ids = [p.event.id for p in proposals if p.event.id is not None]
+    if len(set(ids)) != len(ids):
+        twin = next(i for i in ids if ids.count(i) > 1)
+        raise DuplicateEventId(twin)
+    return ids
+
+
+def already_recorded(
+    proposals: Sequence[Proposal],
+    known: Mapping[str, RecordedEvent],
+    expected: Mapping[str, ExpectedVersion],
+    versions: Mapping[str, int],
+) -> list[RecordedEvent] | None:
+    """The recorded events of a batch that was appended before, ``None`` for a new one.
+
+    ``known``: the recorded events of those of the batch's ids that are recorded; ``versions``: the
+    present version of each of the batch's streams.
+    """
+    if not known:
+        return None
+    found: list[RecordedEvent] = []
+    for proposal in proposals:
+        recorded = known.get(proposal.event.id or "")
+        if recorded is not None:
+            _check_same(proposal, recorded)
+            found.append(recorded)
+    if len(found) < len(proposals):
+        names = [p.event.id or "(no id)" for p in proposals]
+        raise PartialDuplicate(
+            [i for i in names if i in known], [i for i in names if i not in known]
+        )
+    _check_places(found, expected, versions)
+    return found
+
+
+def check_new(
+    proposals: Sequence[Proposal],
+    expected: Mapping[str, ExpectedVersion],
+    versions: Mapping[str, int],
+) -> None:
+    """Raise ``WrongExpectedVersion`` unless every event of a new batch may stand where it would."""
+    heads = dict(versions)
+    for stream_id, version in versions.items():
+        if stream_id in expected:
+            check_expected(stream_id, expected[stream_id], version)
+    for proposal in proposals:
+        event = proposal.event
+        head = heads[event.stream_id]
+        if event.version is not None:
+            check_expected(event.stream_id, event.version - 1, head)
+        heads[event.stream_id] = head + 1
+
+
+def _check_same(proposal: Proposal, recorded: RecordedEvent) -> None:
+    given, there = proposal.event, recorded.event
+    differs = ""
+    if given.stream_id != there.stream_id:
+        differs = "another stream"
+    elif given.type != there.type:
+        differs = "another type"
+    elif given.timestamp is not None and given.timestamp != there.timestamp:
+        differs = "another timestamp"
+    elif given.version is not None and given.version != there.version:
+        differs = "another version"
+    elif proposal.data != canonical.encode(there.data):
+        differs = "other data"
+    elif proposal.metadata != canonical.encode(there.metadata, "metadata"):
+        differs = "other metadata"
+    if differs:
+        raise DuplicateEventId(
+            there.id or "", there.stream_id, recorded.version, why=f"this one has {differs}"
+        )
+
+
+def _check_places(
+    found: Sequence[RecordedEvent],
+    expected: Mapping[str, ExpectedVersion],
+    versions: Mapping[str, int],
+) -> None:
+    last: dict[str, int] = {}
+    for recorded in found:
+        stream_id = recorded.stream_id
+        before = last.get(stream_id)
+        if before is None:
+            before = exact_version(expected[stream_id]) if stream_id in expected else None
+            if before is not None and recorded.version != before + 1:
+                raise WrongExpectedVersion(stream_id, expected[stream_id], versions[stream_id])
+        elif recorded.version != before + 1:
+            raise DuplicateEventId(
+                recorded.event.id or "",
+                stream_id,
+                recorded.version,
+                why="the batch has it in another order",
+            )
+        last[stream_id] = recorded.version
