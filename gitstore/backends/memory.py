@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from gitstore.backends.stamping import Stamper
@@ -19,6 +20,33 @@ from gitstore.core.protocol import Capabilities, Handler
 from gitstore.core.subscriptions import Subscriptions
 
 
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """What is kept of an event: bytes, which neither a caller nor a reader can change."""
+
+    stream_id: str
+    type: str
+    data: bytes
+    metadata: bytes
+    id: str
+    timestamp: datetime
+    version: int
+    position: int
+
+    def recorded(self) -> RecordedEvent:
+        """The event, with data and metadata of its own each time."""
+        event = DomainEvent(
+            self.stream_id,
+            self.type,
+            canonical.decode_own(self.data),
+            canonical.decode_own(self.metadata),
+            self.id,
+            self.timestamp,
+            self.version,
+        )
+        return RecordedEvent(event, self.position)
+
+
 class MemoryEventStore(BaseEventStore):
     """Events in lists, gone with the object. Safe for threads."""
 
@@ -26,9 +54,9 @@ class MemoryEventStore(BaseEventStore):
 
     def __init__(self, stamper: Stamper | None = None) -> None:
         self._stamper = stamper or Stamper()
-        self._all: list[RecordedEvent] = []
-        self._streams: dict[str, list[RecordedEvent]] = {}
-        self._by_id: dict[str, RecordedEvent] = {}
+        self._all: list[_Row] = []
+        self._streams: dict[str, list[_Row]] = {}
+        self._by_id: dict[str, _Row] = {}
         self._changed = threading.Condition()
         self._subscriptions = Subscriptions()
         self._closed = False
@@ -45,18 +73,18 @@ class MemoryEventStore(BaseEventStore):
         ids = check_batch_ids(proposals)
         with self._changed:
             self._check_open()
-            known = {i: self._by_id[i] for i in ids if i in self._by_id}
+            known = {i: self._by_id[i].recorded() for i in ids if i in self._by_id}
             versions = {p.event.stream_id: self._head(p.event.stream_id) for p in proposals}
             expected = expected_versions or {}
             recorded = already_recorded(proposals, known, expected, versions)
             if recorded is not None:
                 return recorded
             check_new(proposals, expected, versions)
-            recorded = [self._record(proposal) for proposal in proposals]
-            self._subscriptions.enqueue(recorded)
+            rows = [self._record(proposal) for proposal in proposals]
+            self._subscriptions.enqueue(row.recorded() for row in rows)
             self._changed.notify_all()
         self._subscriptions.deliver()
-        return recorded
+        return [row.recorded() for row in rows]
 
     def read_stream(
         self,
@@ -68,9 +96,11 @@ class MemoryEventStore(BaseEventStore):
     ) -> Iterator[RecordedEvent]:
         check_stream_id(stream_id)
         self._check_open()
-        events = self._streams.get(stream_id, [])
-        last = len(events) if to_version is None else min(to_version, len(events))
-        return _give(events, after_version, last, EventFilter(), limit, backwards)
+        rows = self._streams.get(stream_id, [])
+        with self._changed:  # not between two events of a batch
+            last = len(rows)
+        last = last if to_version is None else min(to_version, last)
+        return _give(rows, after_version, last, EventFilter(), limit, backwards)
 
     def read_all(
         self,
@@ -88,7 +118,7 @@ class MemoryEventStore(BaseEventStore):
     ) -> Iterator[RecordedEvent]:
         wanted = EventFilter.of(types, streams, categories, users, correlations, since, until)
         self._check_open()
-        return _give(self._all, after_position, len(self._all), wanted, limit, backwards)
+        return _give(self._all, after_position, self._last(), wanted, limit, backwards)
 
     def follow(
         self,
@@ -111,21 +141,24 @@ class MemoryEventStore(BaseEventStore):
         self, position: int, wanted: EventFilter, stop: threading.Event
     ) -> Iterator[RecordedEvent]:
         while not (stop.is_set() or self._closed):
-            last = len(self._all)
-            yield from _give(self._all, position, last, wanted)
+            last = self._last()
+            for recorded in _give(self._all, position, last, wanted):
+                yield recorded
+                if stop.is_set() or self._closed:
+                    return
             position = max(position, last)
             with self._changed:
                 # Bounded, because nobody notifies when `stop` is set.
-                self._changed.wait_for(
-                    lambda last=last: len(self._all) > last or self._closed, 0.05
-                )
+                self._changed.wait_for(self._news_after(last), 0.05)
 
     def _news_after(self, last: int) -> Callable[[], bool]:
         return lambda: len(self._all) > last or self._closed
 
     def streams(self, category: str | None = None) -> Iterator[str]:
         self._check_open()
-        return iter(sorted(s for s in self._streams if category in (None, category_of(s))))
+        # A copy: a writer in another thread may add a stream meanwhile.
+        names = list(self._streams)
+        return iter(sorted(s for s in names if category in (None, category_of(s))))
 
     def subscribe(self, handler: Handler) -> Callable[[], None]:
         self._check_open()
@@ -140,31 +173,34 @@ class MemoryEventStore(BaseEventStore):
         if self._closed:
             raise StoreUnavailable("the store is closed", hint="Open it again with open_store().")
 
+    def _last(self) -> int:
+        with self._changed:
+            return len(self._all)
+
     def _head(self, stream_id: str) -> int:
         return len(self._streams.get(stream_id, ()))
 
-    def _record(self, proposal: Proposal) -> RecordedEvent:
+    def _record(self, proposal: Proposal) -> _Row:
         given = proposal.event
         timestamp = given.timestamp or self._stamper.clock()
-        event = DomainEvent(
+        row = _Row(
             given.stream_id,
             given.type,
-            # Decoded from the bytes, so that the caller's object can change without harm.
-            canonical.decode_own(proposal.data),
-            canonical.decode_own(proposal.metadata),
+            proposal.data,
+            proposal.metadata,
             given.id or self._stamper.new_id(timestamp),
             timestamp,
             self._head(given.stream_id) + 1,
+            len(self._all) + 1,
         )
-        recorded = RecordedEvent(event, len(self._all) + 1)
-        self._all.append(recorded)
-        self._streams.setdefault(given.stream_id, []).append(recorded)
-        self._by_id[event.id or ""] = recorded
-        return recorded
+        self._all.append(row)
+        self._streams.setdefault(row.stream_id, []).append(row)
+        self._by_id[row.id] = row
+        return row
 
 
 def _give(
-    events: Sequence[RecordedEvent],
+    rows: Sequence[_Row],
     after: int,
     to: int,
     wanted: EventFilter,
@@ -176,7 +212,8 @@ def _give(
     for place in reversed(places) if backwards else places:
         if limit is not None and limit <= 0:
             return
-        if wanted.matches(events[place]):
-            yield events[place]
+        recorded = rows[place].recorded()
+        if wanted.matches(recorded):
+            yield recorded
             if limit is not None:
                 limit -= 1

@@ -34,6 +34,15 @@ class EventStoreError(Exception):
         if hint is not None:
             self.hint = hint
 
+    def __reduce__(self) -> tuple[object, ...]:
+        # Exception's own calls the class with the message alone, so that an error with facts
+        # could not come back from a worker process.
+        return _restore, (type(self), self.args), self.__dict__
+
+
+def _restore(kind: type[EventStoreError], args: tuple[object, ...]) -> EventStoreError:
+    return kind.__new__(kind, *args)
+
 
 class InvalidEvent(EventStoreError):
     """The event cannot be recorded without changing it; nothing was written."""

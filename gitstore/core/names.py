@@ -94,14 +94,10 @@ def encode_name(name: str) -> str:
 
 def decode_name(encoded: str) -> str | None:
     """The name that ``encode_name`` gave this form; ``None`` for a hash or a foreign form."""
-    raw = re.sub(
-        rb"%([0-9A-F]{2})",
-        lambda m: bytes([int(m[1], 16)]),
-        encoded.encode(errors="surrogateescape"),
-    )
     try:
-        name = raw.decode()
-    except UnicodeDecodeError:
+        form = encoded.encode(errors="surrogateescape")
+        name = re.sub(rb"%([0-9A-F]{2})", lambda m: bytes([int(m[1], 16)]), form).decode()
+    except UnicodeError:
         return None
     return name if name and encode_name(name) == encoded else None
 

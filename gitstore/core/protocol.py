@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -38,6 +39,7 @@ class EventStore(Protocol):
     ``StoreUnavailable`` from every method but ``close``.
     """
 
+    @abc.abstractmethod
     def append(self, event: DomainEvent, expected_version: ExpectedVersion = ANY) -> RecordedEvent:
         """Record one event and return it, with id, timestamp, version, position and commit.
 
@@ -57,6 +59,7 @@ class EventStore(Protocol):
         """
         ...
 
+    @abc.abstractmethod
     def append_many(
         self,
         events: Iterable[DomainEvent],
@@ -73,6 +76,7 @@ class EventStore(Protocol):
         """
         ...
 
+    @abc.abstractmethod
     def read_stream(
         self,
         stream_id: str,
@@ -88,6 +92,7 @@ class EventStore(Protocol):
         """
         ...
 
+    @abc.abstractmethod
     def read_all(
         self,
         after_position: int = 0,
@@ -112,6 +117,7 @@ class EventStore(Protocol):
         """
         ...
 
+    @abc.abstractmethod
     def follow(
         self,
         after_position: int = 0,
@@ -131,10 +137,12 @@ class EventStore(Protocol):
         """
         ...
 
+    @abc.abstractmethod
     def streams(self, category: str | None = None) -> Iterator[str]:
         """The ids of all streams, or of one category, sorted by code point."""
         ...
 
+    @abc.abstractmethod
     def subscribe(self, handler: Handler) -> Callable[[], None]:
         """Call ``handler`` with each event appended through this store object; gives unsubscribe.
 
@@ -145,6 +153,7 @@ class EventStore(Protocol):
         """
         ...
 
+    @abc.abstractmethod
     def close(self) -> None:
         """Give back files and threads; everything recorded is in its last place. Idempotent."""
         ...

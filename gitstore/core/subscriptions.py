@@ -59,7 +59,9 @@ class Subscriptions:
     def _drain(self) -> None:
         while self._queue:
             recorded = self._queue.popleft()
-            for handler in list(self._handlers.values()):
+            for key, handler in list(self._handlers.items()):
+                if key not in self._handlers:  # taken out by a handler before it
+                    continue
                 try:
                     handler(recorded)
                 except Exception:  # noqa: BLE001 - whatever it is, it is logged and the rest go on

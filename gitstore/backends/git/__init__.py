@@ -1,0 +1,6 @@
+"""The git store: every event a commit on its stream's ref. FORMAT.md is the page that binds.
+
+Lowest first: ``files``, ``locks`` and ``gitcommand`` touch the machine; ``commits``, ``feed`` and
+``packs`` know bytes; ``refs``, ``objects``, ``journal`` and ``index`` hold things; ``flushing``,
+``bulk`` and ``reconciling`` move them; ``writing`` and ``reading`` serve ``store``.
+"""

@@ -1,0 +1,264 @@
+"""An event as the bytes of a git commit, and back. FORMAT.md, "Event commits", is normative.
+
+A commit's bytes depend on the event and on its parent, and on nothing else: no clock, no git
+configuration, no environment. So equal histories have equal ids on every machine.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from gitstore.core import canonical
+from gitstore.core.canonical import JSON
+from gitstore.core.errors import InvalidEvent, StoreCorrupted, UnsupportedFormat
+from gitstore.core.names import check_event_id, check_stream_id, check_type
+from gitstore.core.timestamps import (
+    format_timestamp,
+    from_microseconds,
+    parse_timestamp,
+    to_microseconds,
+)
+
+EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
+SPILL_OVER = 8_192
+"""Canonical data of more bytes than this lies in a blob, not in the message."""
+COMMITTER = b"scopecraft <events@scopecraft.invalid>"
+# Git has no dates before 1970, and `commit-graph verify` fails from 2**34 on.
+MAX_DATE = 2**34 - 1
+
+_TRAILERS = (
+    ("userId", b"User-Id"),
+    ("correlationId", b"Correlation-Id"),
+    ("causationId", b"Causation-Id"),
+)
+_KEYS = {name: key for key, name in _TRAILERS}
+_PLAIN = re.compile(r"[!#-~](?:[ -~]*[!-~])?").fullmatch
+_CRUD = " .,:;<>\"\\'"
+_NOT_IN_NAME = re.compile(r"[\x00-\x1f\x7f-\x9f<>]+")
+_NOT_IN_ADDRESS = re.compile(r"[^A-Za-z0-9._+-]+")
+_SPILL = re.compile(rb"data\.json (\d+) bytes sha256:([0-9a-f]{64})").fullmatch
+_HEADERS = re.compile(
+    rb"tree ([0-9a-f]{40})\n(?:parent ([0-9a-f]{40})\n)?"
+    rb"author [^\n]* \d+ \+0000\ncommitter [^\n]* (\d+) \+0000\n\n"
+)
+_MICROSECONDS = 1_000_000
+
+
+class MalformedCommit(StoreCorrupted):
+    """A commit that is no event in this format: nobody's append made it."""
+
+    hint = "It was made by other means than an append; verify() names the stream it is on."
+
+
+@dataclass(frozen=True, slots=True)
+class EventCommit:
+    """What an event commit says; the event's parts, and its place in the chain.
+
+    ``time``: microseconds since 1970 UTC; ``date``: the committer date, seconds; ``parent``: 40 hex
+    digits, ``None`` for version 1; ``data``: canonical bytes, ``None`` where they lie in the tree's
+    blob, whose ``digest`` (SHA-256) and ``size`` the message gives.
+    """
+
+    stream_id: str
+    type: str
+    version: int
+    time: int
+    event_id: str
+    metadata: Mapping[str, JSON]
+    parent: str | None
+    date: int
+    tree: str = EMPTY_TREE
+    data: bytes | None = None
+    size: int = 0
+    digest: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class GitObject:
+    """An object for git: ``kind`` is ``commit``, ``tree`` or ``blob``; ``id`` 40 hex digits."""
+
+    kind: str
+    id: str
+    content: bytes
+
+    @classmethod
+    def of(cls, kind: str, content: bytes) -> GitObject:
+        """The object of this content."""
+        return cls(kind, object_id(kind.encode(), content), content)
+
+
+def object_id(kind: bytes, content: bytes) -> str:
+    """Git's name for an object: SHA-1 over its kind, its size and its content."""
+    header = b"%b %d\0" % (kind, len(content))
+    return hashlib.sha1(header + content, usedforsecurity=False).hexdigest()
+
+
+def committer_date(time: int, parent_date: int) -> int:
+    """The committer date of an event at ``time`` (microseconds) on a parent of that date."""
+    return max(_git_date(time), parent_date)
+
+
+def encode_commit(event: EventCommit, data: bytes) -> list[GitObject]:
+    """The objects of one event, its commit last; blob and tree before it where data is spilled.
+
+    ``data``: the event's canonical data; ``event.tree``, ``size`` and ``digest`` are not looked at.
+    """
+    objects: list[GitObject] = []
+    tree, line = EMPTY_TREE, data
+    if len(data) > SPILL_OVER:
+        blob = GitObject.of("blob", data)
+        entry = b"100644 data.json\0" + bytes.fromhex(blob.id)
+        objects += [blob, GitObject.of("tree", entry)]
+        tree, line = objects[-1].id, spill_line(data)
+    objects.append(GitObject.of("commit", _commit_bytes(event, tree, line)))
+    return objects
+
+
+def spill_line(data: bytes) -> bytes:
+    """What the message says in place of data that lies in a blob."""
+    return b"data.json %d bytes sha256:%b" % (len(data), hashlib.sha256(data).hexdigest().encode())
+
+
+def decode_commit(content: bytes) -> EventCommit:
+    """The event of a commit's content.
+
+    Raises ``MalformedCommit`` for what is no event commit, ``UnsupportedFormat`` for a trailer of
+    a newer version. Does not prove the bytes canonical: encode again and compare ids for that.
+    """
+    headers = _HEADERS.match(content)
+    if headers is None:
+        raise MalformedCommit("the commit's headers are not those of an event")
+    subject, blank, rest = content[headers.end() :].partition(b"\n\n")
+    line, blank_too, trailers = rest.partition(b"\n\n")
+    if not (blank and blank_too and trailers.endswith(b"\n")) or b"\n" in subject or b"\n" in line:
+        raise MalformedCommit("the commit's message is not that of an event")
+    tree, parent, date = headers.groups()
+    try:
+        type_name, stream_id, version = _parse_subject(subject.decode())
+        event_id, time, metadata = _parse_trailers(trailers[:-1].split(b"\n"))
+    except (UnicodeDecodeError, ValueError) as error:
+        raise MalformedCommit(f"the commit's message is not that of an event: {error}") from None
+    spill = _SPILL(line) if tree.decode() != EMPTY_TREE else None
+    if spill is None and tree.decode() != EMPTY_TREE:
+        raise MalformedCommit("the commit has a tree, but its message names no data.json")
+    return EventCommit(
+        stream_id,
+        type_name,
+        version,
+        time,
+        event_id,
+        metadata,
+        parent.decode() if parent else None,
+        int(date),
+        tree.decode(),
+        None if spill else line,
+        int(spill[1]) if spill else 0,
+        spill[2].decode() if spill else "",
+    )
+
+
+def check_canonical(commit_id: str, event: EventCommit, data: bytes) -> None:
+    """Raise ``MalformedCommit`` unless encoding ``event`` with ``data`` gives ``commit_id``."""
+    try:
+        check_stream_id(event.stream_id)
+        check_type(event.type)
+        check_event_id(event.event_id)
+        again = canonical.encode(canonical.decode(data))
+        same = again == data and encode_commit(event, data)[-1].id == commit_id
+    except InvalidEvent as error:
+        raise MalformedCommit(f"commit {commit_id} is no event: {error}") from None
+    if not same:
+        raise MalformedCommit(f"commit {commit_id} is not in canonical form")
+
+
+def _commit_bytes(event: EventCommit, tree: str, line: bytes) -> bytes:
+    user = event.metadata.get("userId")
+    author = _identity(user) if isinstance(user, str) else COMMITTER
+    parent = b"parent %b\n" % event.parent.encode() if event.parent else b""
+    return (
+        b"tree %b\n%bauthor %b %d +0000\ncommitter %b %d +0000\n\n%b %b@%d\n\n%b\n\n"
+        b"Event-Id: %b\nEvent-Time: %b\n%b"
+    ) % (
+        tree.encode(),
+        parent,
+        author,
+        _git_date(event.time),
+        COMMITTER,
+        event.date,
+        event.type.encode(),
+        event.stream_id.encode(),
+        event.version,
+        line,
+        event.event_id.encode(),
+        format_timestamp(from_microseconds(event.time)).encode(),
+        _metadata_trailers(event.metadata),
+    )
+
+
+def _metadata_trailers(metadata: Mapping[str, JSON]) -> bytes:
+    if not metadata:
+        return b""
+    rest = dict(metadata)
+    lines = []
+    for key, name in _TRAILERS:
+        value = rest.get(key)
+        if isinstance(value, str) and len(value.encode()) <= 255:
+            plain = _PLAIN(value)
+            lines.append(b"%b: %b\n" % (name, value.encode() if plain else canonical.encode(value)))
+            del rest[key]
+    if rest:
+        lines.append(b"Event-Metadata: %b\n" % canonical.encode(rest, "metadata"))
+    return b"".join(lines)
+
+
+def _identity(user: str) -> bytes:
+    """The author of a user's event: the user id without what git does not allow in a name."""
+    name = _NOT_IN_NAME.sub("", user).strip(_CRUD)
+    if not name:
+        return COMMITTER
+    address = _NOT_IN_ADDRESS.sub("-", name).strip("-.") or "user"
+    return f"{name} <{address}@scopecraft.invalid>".encode()
+
+
+def _git_date(time: int) -> int:
+    return min(max(time // _MICROSECONDS, 0), MAX_DATE)
+
+
+def _parse_subject(subject: str) -> tuple[str, str, int]:
+    type_name, _, place = subject.partition(" ")
+    stream_id, _, version = place.rpartition("@")
+    if not (type_name and stream_id and re.fullmatch(r"[1-9][0-9]{0,18}", version)):
+        raise ValueError("its subject is not `<type> <stream>@<version>`")
+    return type_name, stream_id, int(version)
+
+
+def _parse_trailers(lines: list[bytes]) -> tuple[str, int, dict[str, JSON]]:
+    if len(lines) < 2 or not lines[0].startswith(b"Event-Id: "):
+        raise ValueError("it has no Event-Id")
+    if not lines[1].startswith(b"Event-Time: "):
+        raise ValueError("it has no Event-Time")
+    event_id = lines[0][10:].decode()
+    try:
+        time = to_microseconds(parse_timestamp(lines[1][12:].decode()))
+        metadata: dict[str, JSON] = {}
+        for line in lines[2:]:
+            name, _, value = line.partition(b": ")
+            if name in _KEYS:
+                quoted = value.startswith(b'"')
+                metadata[_KEYS[name]] = canonical.decode(value) if quoted else value.decode()
+            elif name == b"Event-Metadata":
+                rest = canonical.decode(value)
+                if not isinstance(rest, dict):
+                    raise ValueError("its Event-Metadata is no object")
+                metadata.update(rest)
+            else:
+                raise UnsupportedFormat(
+                    f"the commit has a trailer {name.decode(errors='replace')!r} "
+                    "that this version does not know"
+                )
+    except InvalidEvent as error:
+        raise ValueError(str(error)) from None
+    return event_id, time, metadata

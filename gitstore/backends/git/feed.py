@@ -1,0 +1,114 @@
+"""The feed: the store's arrival order, one commit a flush. FORMAT.md, "The feed", is normative.
+
+``1201 TaskStatusChanged task-AUTH-001@3 <commit>`` is the line of one event. Every position is
+listed once; positions only rise, over all feed commits from the first to the tip.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from gitstore.backends.git.commits import COMMITTER, EMPTY_TREE, GitObject
+from gitstore.backends.git.objects import Objects
+from gitstore.core.errors import StoreCorrupted
+
+_COMMIT = re.compile(
+    rb"tree %b\n(?:parent ([0-9a-f]{40})\n)?author [^\n]*\ncommitter [^\n]* (\d+) \+0000\n\n"
+    rb"([^\n]+)\n(?:\n(.*))?" % EMPTY_TREE.encode(),
+    re.DOTALL,
+)
+_LINE = re.compile(r"([1-9]\d*) (\S+) (.+)@([1-9]\d*) ([0-9a-f]{40})")
+
+
+@dataclass(frozen=True, slots=True)
+class FeedEntry:
+    """One event's line."""
+
+    position: int
+    type: str
+    stream_id: str
+    version: int
+    commit: str
+
+
+@dataclass(frozen=True, slots=True)
+class FeedCommit:
+    """One commit of the feed; ``store_id`` stands in the first, which lists nothing."""
+
+    parent: str | None
+    date: int
+    entries: tuple[FeedEntry, ...]
+    store_id: str | None = None
+
+
+def encode_root(store_id: str, date: int) -> GitObject:
+    """The feed's first commit."""
+    return _commit(None, date, b"feed %b\n" % store_id.encode())
+
+
+def encode_feed(parent: str, date: int, entries: Sequence[FeedEntry]) -> GitObject:
+    """The commit that lists ``entries`` (at least one) after ``parent``."""
+    first, last = entries[0].position, entries[-1].position
+    subject = (
+        f"1 event, {first}" if len(entries) == 1 else f"{len(entries)} events, {first}..{last}"
+    )
+    lines = [f"{e.position} {e.type} {e.stream_id}@{e.version} {e.commit}\n" for e in entries]
+    return _commit(parent, date, f"{subject}\n\n{''.join(lines)}".encode())
+
+
+def decode_feed(content: bytes) -> FeedCommit:
+    """What a feed commit says; ``StoreCorrupted`` where it is none."""
+    match = _COMMIT.fullmatch(content)
+    if match is None:
+        raise StoreCorrupted("the feed has a commit that is not in its form")
+    parent, date, subject, body = match.groups()
+    if subject.startswith(b"feed ") and not parent:
+        return FeedCommit(None, int(date), (), subject[5:].decode())
+    lines = (body or b"").decode().split("\n")
+    if not parent or lines.pop() != "" or not lines:
+        raise StoreCorrupted("the feed has a commit that is not in its form")
+    return FeedCommit(parent.decode(), int(date), tuple(map(_parse_line, lines)))
+
+
+def read_back(objects: Objects, tip: str, until: str | None = None) -> Iterator[FeedCommit]:
+    """The feed's commits from ``tip`` back to its first, or to ``until`` (exclusive)."""
+    at: str | None = tip
+    while at is not None and at != until:
+        commit = decode_feed(objects.read(at))
+        yield commit
+        at = commit.parent
+
+
+def commits_since(objects: Objects, tip: str, since: str | None) -> list[str] | None:
+    """The ids of feed commits after ``since`` (exclusive) to ``tip``, oldest first.
+
+    ``None`` where ``since`` is not below ``tip``; ``since=None``: all of them.
+    """
+    found: list[str] = []
+    at: str | None = tip
+    while at is not None and at != since:
+        found.append(at)
+        at = decode_feed(objects.read(at)).parent
+    if at is None and since is not None:
+        return None
+    return found[::-1]
+
+
+def _commit(parent: str | None, date: int, message: bytes) -> GitObject:
+    above = b"parent %b\n" % parent.encode() if parent else b""
+    who = b"%b %d +0000" % (COMMITTER, date)
+    return GitObject.of(
+        "commit",
+        b"tree %b\n%bauthor %b\ncommitter %b\n\n%b"
+        % (EMPTY_TREE.encode(), above, who, who, message),
+    )
+
+
+def _parse_line(line: str) -> FeedEntry:
+    match = _LINE.fullmatch(line)
+    if match is None:
+        raise StoreCorrupted(f"the feed has a line that is not in its form: {line!r:.120}")
+    position, type_name, stream_id, version, commit = match.groups()
+    return FeedEntry(int(position), type_name, stream_id, int(version), commit)

@@ -1,0 +1,205 @@
+"""Flush: moving journaled commits into git's packs, the refs and the index.
+
+Objects first, durable; then the refs, each compared and swapped; then the index; then the journal's
+rows go. Each step may be repeated after a crash at any point, because the commits are those the
+append made: a flush re-homes them, it never makes new ones.
+
+A large batch takes the same way without the journal's rows: its pack is durable before its feed
+commit is noted as the journal's ``intent``, and from then on whoever finds that finishes it.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from gitstore.backends.git import feed
+from gitstore.backends.git.commits import GitObject
+from gitstore.backends.git.journal import JournalRow
+from gitstore.backends.git.layout import FEED, STREAMS
+from gitstore.backends.git.parts import Parts
+from gitstore.backends.git.refs import RefFailure, RefUpdate
+from gitstore.backends.git.rows import objects_of, row_of_commit
+from gitstore.core.names import encode_name
+from gitstore.core.timestamps import to_microseconds
+
+_LOG = logging.getLogger("gitstore.flush")
+_BYTES_AT_ONCE = 32 << 20
+_KEEP_MARK = b"gitstore flush\n"
+
+
+class Flusher:
+    """Moves events into git. Every method needs the store's flush lock to be held."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self.contested: dict[str, str] = {}
+        """Streams whose ref could not be moved, and why; they wait in the journal."""
+
+    def flush(self) -> None:
+        """Move everything pending; streams whose refs cannot be moved stay, see ``contested``."""
+        self.finish_intent()
+        while True:
+            rows = list(self._parts.journal.pending(_BYTES_AT_ONCE))
+            if not rows or not self._flush_rows(rows):
+                return
+
+    def finish_intent(self) -> None:
+        """Finish the batch that a crash left with durable objects and refs half moved."""
+        state = self._parts.journal.state()
+        if state.intent is not None:
+            with self._parts.write_lock.held():
+                self._finish_intent()
+
+    def finish_intent_locked(self) -> None:
+        """``finish_intent`` for one who holds the write lock too."""
+        self._finish_intent()
+
+    def record(self, rows: Sequence[JournalRow], objects: Iterable[GitObject]) -> None:
+        """Make a batch durable and bring it into git; the write lock is held, nothing is pending.
+
+        ``rows`` continue the positions. Objects that are in git already need not be given.
+        """
+        state = self._parts.journal.state()
+        tip = self._feed_commit(rows, state.feed)
+        keep = self._parts.objects.add([*objects, tip])
+        self._parts.journal.intend(tip.id)
+        self._finish(rows, tip.id, state.feed)
+        _drop(keep)
+
+    def clear_leftovers(self) -> None:
+        """Remove what a crashed flush left behind; call when nothing is pending."""
+        self._parts.refs.clear_stale_locks()
+        for keep in self._parts.layout.packs.glob("pack-*.keep"):
+            if keep.read_bytes() == _KEEP_MARK:
+                _drop(keep)
+
+    def _flush_rows(self, rows: Sequence[JournalRow]) -> bool:
+        """Move these rows; whether any left the journal."""
+        parts = self._parts
+        base, listed, bases = self._feed_base()
+        objects = [item for row in rows for item in objects_of(row)]
+        tip = base
+        unlisted = [row for row in rows if row.position > listed]
+        if unlisted:
+            objects.append(self._feed_commit(unlisted, base))
+            tip = objects[-1].id
+        keep = parts.objects.add(objects)
+        stuck = self._move_refs(rows, tip, bases)
+        moved = [row for row in rows if row.stream not in stuck]
+        if keep is None:
+            parts.objects.add(objects)  # a `git gc --prune=now` may have come between
+        signature = parts.refs.signature()
+        if moved:
+            parts.index.add(moved, moved[-1].position, tip)
+        with parts.write_lock.held():
+            parts.journal.finish(moved, max(listed, rows[-1].position), tip, signature)
+            parts.journal.checkpoint()
+        parts.index.checkpoint()
+        if not stuck:
+            _drop(keep)
+        return bool(moved)
+
+    def _feed_base(self) -> tuple[str, int, set[str]]:
+        """The feed commit to go on from, the highest position it lists, and where the ref may be.
+
+        A crash can leave the ref one commit ahead of what the journal knows; any other place is
+        somebody else's doing.
+        """
+        state = self._parts.journal.state()
+        at = self._parts.refs.read(FEED)
+        if at is None or at == state.feed:
+            return state.feed, state.listed, {state.feed}
+        found = self._parts.objects.read_any(at)
+        ahead = feed.decode_feed(found[1]) if found and found[0] == "commit" else None
+        if ahead is not None and ahead.parent == state.feed and ahead.entries:
+            return at, ahead.entries[-1].position, {at}
+        self.quarantine(FEED, at)
+        return state.feed, state.listed, {state.feed, at}
+
+    def _finish_intent(self) -> None:
+        parts = self._parts
+        intent = parts.journal.state().intent
+        if intent is None:
+            return
+        commit = feed.decode_feed(parts.objects.read(intent))
+        rows = [row_of_commit(parts.objects, e.commit, e.position) for e in commit.entries]
+        self._finish(rows, intent, commit.parent or "")
+
+    def _finish(self, rows: Sequence[JournalRow], tip: str, base: str) -> None:
+        parts = self._parts
+        stuck = self._move_refs(rows, tip, {base})
+        moved = [row for row in rows if row.stream not in stuck]
+        if stuck:
+            parts.journal.insert_missing([row for row in rows if row.stream in stuck])
+        signature = parts.refs.signature()
+        last = rows[-1].position
+        parts.index.add(moved, last, tip)
+        parts.journal.finish(moved, last, tip, signature)
+        parts.journal.checkpoint()
+        parts.index.checkpoint()
+
+    def _move_refs(self, rows: Sequence[JournalRow], tip: str, bases: set[str]) -> set[str]:
+        """Move the stream refs and the feed; gives the streams that did not move."""
+        chains: dict[str, list[JournalRow]] = defaultdict(list)
+        for row in rows:
+            chains[row.stream].append(row)
+        updates = {_update_of(chain): stream for stream, chain in chains.items()}
+        move_feed = RefUpdate(FEED, tip, frozenset({*bases, None}))
+        failures = self._parts.refs.move([*updates, move_feed])
+        failures = [f for f in failures if not self._put_back(f, updates)]
+        stuck = {updates[f.update]: f.why for f in failures if f.update in updates}
+        for stream, why in stuck.items():
+            _LOG.warning("the ref of stream %s could not be moved: %s", stream, why)
+        for failure in failures:
+            if failure.update is move_feed:
+                _LOG.warning("the feed could not be moved: %s", failure.why)
+        for stream in chains:
+            self.contested.pop(stream, None)
+        self.contested.update(stuck)
+        return set(stuck)
+
+    def _put_back(self, failure: RefFailure, updates: dict[RefUpdate, str]) -> bool:
+        """Keep a foreign tip in quarantine and put our chain in its place; whether that worked."""
+        if failure.found is None and not failure.why.startswith("it is at"):
+            return False
+        update = failure.update
+        if update in updates and failure.found is not None:
+            self.quarantine(update.name, failure.found)
+        again = RefUpdate(update.name, update.new, update.olds | {failure.found})
+        return not self._parts.refs.move([again])
+
+    def quarantine(self, name: str, tip: str) -> str:
+        """Keep a foreign tip of a stream's ref; gives the ref it is kept under."""
+        for number in range(1, 1_000):
+            place = "outside" if number == 1 else f"outside-{number}"
+            kept = f"refs/quarantine/{place}/{name.removeprefix('refs/')}"
+            if not self._parts.refs.move([RefUpdate(kept, tip, frozenset({None, tip}))]):
+                _LOG.warning(
+                    "%s was moved to %s by others; that tip is kept as %s", name, tip, kept
+                )
+                return kept
+        raise AssertionError("a thousand foreign tips of one ref")
+
+    def _feed_commit(self, rows: Sequence[JournalRow], parent: str) -> GitObject:
+        entries = [
+            feed.FeedEntry(r.position, r.type, r.stream, r.version, r.commit_id.hex()) for r in rows
+        ]
+        now = to_microseconds(self._parts.stamper.clock()) // 1_000_000
+        return feed.encode_feed(parent, max(now, 0), entries)
+
+
+def _update_of(chain: Sequence[JournalRow]) -> RefUpdate:
+    """From the first row's parent, or from any commit of the chain, to its end."""
+    first = chain[0].parent
+    olds = {first.hex() if first else None, *(row.commit_id.hex() for row in chain[:-1])}
+    return RefUpdate(
+        STREAMS + encode_name(chain[0].stream), chain[-1].commit_id.hex(), frozenset(olds)
+    )
+
+
+def _drop(keep: Path | None) -> None:
+    if keep is not None:
+        keep.unlink(missing_ok=True)

@@ -1,0 +1,119 @@
+"""The one module that runs git, so that nobody's environment or configuration reaches a store."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from gitstore.core.errors import EventStoreError, StoreUnavailable
+
+MINIMUM = (2, 36)
+
+# `git rev-parse --local-env-vars`, with what else moves a repository or its objects.
+_LOCAL_VARIABLES = frozenset(
+    [
+        "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+        "GIT_CONFIG",
+        "GIT_CONFIG_PARAMETERS",
+        "GIT_CONFIG_COUNT",
+        "GIT_OBJECT_DIRECTORY",
+        "GIT_DIR",
+        "GIT_WORK_TREE",
+        "GIT_IMPLICIT_WORK_TREE",
+        "GIT_GRAFT_FILE",
+        "GIT_INDEX_FILE",
+        "GIT_NO_REPLACE_OBJECTS",
+        "GIT_REPLACE_REF_BASE",
+        "GIT_PREFIX",
+        "GIT_SHALLOW_FILE",
+        "GIT_COMMON_DIR",
+        "GIT_INTERNAL_SUPER_PREFIX",
+        "GIT_NAMESPACE",
+        "GIT_CEILING_DIRECTORIES",
+        "GIT_DEFAULT_HASH",
+        "GIT_DEFAULT_REF_FORMAT",
+        "GIT_REF_FORMAT",
+        "GIT_TEMPLATE_DIR",
+        "GIT_QUARANTINE_PATH",
+    ]
+)
+_PLUMBING = (
+    "-c",
+    f"core.hooksPath={os.devnull}",
+    "-c",
+    "core.logAllRefUpdates=false",
+    "-c",
+    "core.fsync=all",
+)
+
+
+class GitFailed(EventStoreError):
+    """A git command failed. ``command``, ``code`` and ``stderr`` say how."""
+
+    hint = "Read git's own message above; the store's events are as they were."
+
+    def __init__(self, command: Sequence[str], code: int, stderr: str) -> None:
+        self.command = tuple(command)
+        self.code = code
+        self.stderr = stderr
+        super().__init__(f"git {command[0]} failed ({code}): {stderr.strip()}")
+
+
+def clean_environment(environment: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The environment without what would lead git to another repository, object or identity."""
+    given = os.environ if environment is None else environment
+    kept = {
+        key: value
+        for key, value in given.items()
+        if key not in _LOCAL_VARIABLES and not re.match(r"GIT_CONFIG_(KEY|VALUE)_\d", key)
+    }
+    kept["GIT_NO_REPLACE_OBJECTS"] = "1"
+    return kept
+
+
+class Git:
+    """Runs git's plumbing on one repository, with the user's hooks and reflogs kept out."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def run(self, *arguments: str, stdin: bytes = b"") -> bytes:
+        """Standard output of ``git <arguments>``; ``GitFailed`` unless it ends with 0."""
+        command = ["git", f"--git-dir={self._root}", *_PLUMBING, *arguments]
+        done = _run(command, stdin)
+        if done.returncode:
+            raise GitFailed(arguments, done.returncode, done.stderr.decode(errors="replace"))
+        return done.stdout
+
+
+def init_bare(path: Path) -> None:
+    """``git init --bare``, deaf to templates, default hashes and default ref formats."""
+    command = ["git", *_PLUMBING, "init", "--quiet", "--bare", "--template="]
+    command += ["--initial-branch=main", "--object-format=sha1", "--shared=0600", str(path)]
+    done = _run(command, b"")
+    if done.returncode:
+        raise GitFailed(["init"], done.returncode, done.stderr.decode(errors="replace"))
+
+
+def check_version() -> tuple[int, ...]:
+    """Git's version; ``StoreUnavailable`` without git or with one older than 2.36."""
+    text = _run(["git", "version"], b"").stdout.decode(errors="replace")
+    match = re.search(r"(\d+)\.(\d+)(?:\.(\d+))?", text)
+    version = tuple(int(part) for part in match.groups(default="0")) if match else (0,)
+    if version < MINIMUM:
+        raise StoreUnavailable(
+            f"git {'.'.join(map(str, version))} is too old", hint="Install git 2.36 or newer."
+        )
+    return version
+
+
+def _run(command: Sequence[str], stdin: bytes) -> subprocess.CompletedProcess[bytes]:
+    try:
+        return subprocess.run(
+            command, input=stdin, capture_output=True, env=clean_environment(), check=False
+        )
+    except FileNotFoundError:
+        raise StoreUnavailable("git is not installed", hint="Install git 2.36 or newer.") from None

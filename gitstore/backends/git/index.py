@@ -1,0 +1,417 @@
+"""The index: the read model of everything in git, derived, and rebuilt when it is lost.
+
+Rows hold the canonical data (up to the spill limit) and metadata, because decoding commits reads
+at a sixth of the speed. ``through`` and ``feed`` say how far it goes: every event up to position
+``through`` is here, as the feed commit ``feed`` and those below it list them.
+"""
+
+from __future__ import annotations
+
+import functools
+import sqlite3
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, ParamSpec, TypeVar
+
+from gitstore.backends.git.commits import SPILL_OVER
+from gitstore.backends.git.connections import ThreadConnections, connect, transaction
+from gitstore.backends.git.files import file_identity
+from gitstore.backends.git.indexquery import Query, plan
+from gitstore.backends.git.journal import JournalRow
+from gitstore.backends.git.layout import StoreLayout
+from gitstore.core import canonical
+from gitstore.core.errors import StoreCorrupted, StoreUnavailable
+from gitstore.core.filters import EventFilter
+from gitstore.core.names import category_of
+
+VERSION = 1
+"""Of the tables below; another one is rebuilt."""
+
+_SCHEMA = """
+CREATE TABLE streams(
+    id INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE,
+    category TEXT NOT NULL,
+    version INTEGER NOT NULL,   -- of the stream's last event here
+    commit_id BLOB NOT NULL,
+    date INTEGER NOT NULL       -- that commit's committer date, seconds
+);
+CREATE INDEX streams_by_category ON streams(category);
+CREATE TABLE words(id INTEGER PRIMARY KEY, word TEXT NOT NULL UNIQUE);
+CREATE TABLE events(
+    position INTEGER PRIMARY KEY,
+    stream INTEGER NOT NULL,
+    version INTEGER NOT NULL,
+    type INTEGER NOT NULL,      -- a word, as are user and correlation
+    time INTEGER NOT NULL,      -- microseconds since 1970 UTC
+    event_id NOT NULL,          -- 16 bytes of a UUID, else the text
+    commit_id BLOB NOT NULL,
+    user INTEGER,
+    correlation INTEGER,
+    data BLOB,                  -- NULL: read it from git
+    metadata BLOB
+);
+CREATE UNIQUE INDEX events_by_stream ON events(stream, version);
+CREATE UNIQUE INDEX events_by_id ON events(event_id);
+CREATE INDEX events_by_type ON events(type);
+CREATE INDEX events_by_time ON events(time, type);
+CREATE INDEX events_by_correlation ON events(correlation) WHERE correlation IS NOT NULL;
+CREATE TABLE state(one INTEGER PRIMARY KEY CHECK(one = 1), through INTEGER, feed TEXT);
+INSERT INTO state VALUES(1, 0, '');
+"""
+_COLUMNS = "position, stream, version, type, time, event_id, commit_id, data, metadata"
+_IDS_AT_ONCE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class StreamHead:
+    """Where a stream ends: its version, the 20 bytes of that commit's id, its committer date."""
+
+    version: int
+    commit: bytes
+    date: int
+
+
+class IndexRow(NamedTuple):
+    """An indexed event; canonical ``data`` and ``metadata``, ``None`` where git must be read."""
+
+    position: int
+    stream: str
+    version: int
+    type: str
+    time: int
+    event_id: str
+    commit_id: bytes
+    data: bytes | None
+    metadata: bytes | None
+
+
+class IndexDamaged(StoreCorrupted):
+    """``index.db`` is damaged, or was taken away; it can be rebuilt from git."""
+
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def _reports_damage(method: Callable[P, R]) -> Callable[P, R]:
+    """Turn what SQLite says of a damaged file into ``IndexDamaged``."""
+
+    @functools.wraps(method)
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return method(*args, **kwargs)
+        except sqlite3.OperationalError as error:
+            if "no such table" in str(error) or "no such column" in str(error):
+                raise IndexDamaged(f"index.db has lost its tables: {error}") from error
+            raise StoreUnavailable(f"index.db cannot be used: {error}") from error
+        except sqlite3.DatabaseError as error:
+            raise IndexDamaged(f"index.db is damaged: {error}") from error
+
+    return call
+
+
+class Index:
+    """``index.db``. Writers hold the store's flush lock.
+
+    Every method raises ``IndexDamaged`` where the file is damaged or is not the one opened.
+    """
+
+    def __init__(self, layout: StoreLayout, *, wal: bool, read_only: bool) -> None:
+        self._layout = layout
+        self._wal = wal
+        self._read_only = read_only
+        self._connections = ThreadConnections(layout.index, self._open)
+        self._opened = (0, 0)
+        self._streams: dict[str, int] = {}
+        self._stream_names: dict[int, str] = {}
+        self._words: dict[str, int] = {}
+        self._word_texts: dict[int, str] = {}
+
+    @_reports_damage
+    def create(self) -> None:
+        """Make the tables, in an empty file."""
+        db = self._db()
+        with transaction(db):
+            for statement in _SCHEMA.strip().split(";\n"):
+                db.execute(statement)
+            db.execute(f"PRAGMA user_version = {VERSION}")
+
+    @_reports_damage
+    def is_usable(self) -> bool:
+        """Whether the file is there and has this version's tables."""
+        if not self._layout.index.exists():
+            return False
+        db = self._db()
+        return bool(db.execute("PRAGMA user_version").fetchone()[0] == VERSION)
+
+    @_reports_damage
+    def state(self) -> tuple[int, str]:
+        """``(through, feed)``: how far the index goes."""
+        found = self._db().execute("SELECT through, feed FROM state").fetchone()
+        return int(found[0]), str(found[1])
+
+    @_reports_damage
+    def add(self, rows: Sequence[JournalRow], through: int, feed: str) -> None:
+        """Index events that are in git; those that are here already are passed over."""
+        db = self._db()
+        with transaction(db):
+            streams = self._intern_streams(db, rows)
+            words = self._intern_words(db, rows)
+            db.executemany(
+                "INSERT OR IGNORE INTO events VALUES(?,?,?,?,?,?,?,?,?,?,?)",
+                [_event_values(row, streams, words) for row in rows],
+            )
+            heads = {row.stream: row for row in rows}
+            db.executemany(
+                "UPDATE streams SET version=?, commit_id=?, date=? WHERE name=? AND version<=?",
+                [(r.version, r.commit_id, r.date, r.stream, r.version) for r in heads.values()],
+            )
+            db.execute("UPDATE state SET through = max(through, ?), feed = ?", (through, feed))
+        self._streams.update(streams)
+        self._words.update(words)
+
+    @_reports_damage
+    def head(self, stream: str) -> StreamHead | None:
+        """Where the stream ends in git, ``None`` for a stream that is not there."""
+        row = (
+            self._db()
+            .execute("SELECT version, commit_id, date FROM streams WHERE name = ?", (stream,))
+            .fetchone()
+        )
+        return StreamHead(*row) if row and row[0] else None
+
+    def heads(self) -> Iterator[tuple[str, StreamHead]]:
+        """All streams and where they end, by name."""
+        after = ""
+        while True:
+            rows = self._heads_page(after)
+            for name, version, commit, date in rows:
+                yield name, StreamHead(version, commit, date)
+            if not rows:
+                return
+            after = rows[-1][0]
+
+    @_reports_damage
+    def _heads_page(self, after: str) -> list[tuple[str, int, bytes, int]]:
+        return (
+            self._db()
+            .execute(
+                "SELECT name, version, commit_id, date FROM streams "
+                "WHERE name > ? AND version > 0 ORDER BY name LIMIT 1000",
+                (after,),
+            )
+            .fetchall()
+        )
+
+    @_reports_damage
+    def streams(self, category: str | None) -> list[str]:
+        """The names of all streams, or of one category."""
+        where, values = ("", []) if category is None else (" AND category = ?", [category])
+        rows = self._db().execute(f"SELECT name FROM streams WHERE version > 0{where}", values)
+        return [name for (name,) in rows]
+
+    @_reports_damage
+    def twin_by_case(self, stream: str) -> str | None:
+        """A stream whose name differs from this one in case only."""
+        folded = stream.casefold()
+        rows = self._db().execute("SELECT name FROM streams")
+        return next((n for (n,) in rows if n != stream and n.casefold() == folded), None)
+
+    @_reports_damage
+    def counts(self) -> tuple[int, int]:
+        """``(events, streams)``."""
+        db = self._db()
+        events = db.execute("SELECT count(*) FROM events").fetchone()[0]
+        streams = db.execute("SELECT count(*) FROM streams WHERE version > 0").fetchone()[0]
+        return int(events), int(streams)
+
+    @_reports_damage
+    def by_ids(self, event_ids: Sequence[str]) -> list[IndexRow]:
+        """The events with one of these ids."""
+        found: list[IndexRow] = []
+        for start in range(0, len(event_ids), _IDS_AT_ONCE):
+            some = [_pack_id(i) for i in event_ids[start : start + _IDS_AT_ONCE]]
+            marks = ",".join("?" * len(some))
+            found += self._fetch(f"WHERE event_id IN ({marks})", some)
+        return found
+
+    def by_place(self, stream: str, version: int) -> IndexRow | None:
+        """The event at ``stream@version``."""
+        rows = self.stream_page(stream, version - 1, version, 1, backwards=False)
+        return rows[0] if rows else None
+
+    @_reports_damage
+    def stream_page(
+        self, stream: str, after: int, to: int, limit: int, *, backwards: bool
+    ) -> list[IndexRow]:
+        """Events of one stream with ``after < version <= to``, by version, at most ``limit``."""
+        order = "DESC" if backwards else "ASC"
+        return self._fetch(
+            "WHERE stream = (SELECT id FROM streams WHERE name = ?) "
+            f"AND version > ? AND version <= ? ORDER BY version {order} LIMIT ?",
+            (stream, after, to, limit),
+        )
+
+    @_reports_damage
+    def page(self, query: Query, limit: int) -> list[IndexRow]:
+        """The next events of a planned query, by position, at most ``limit``."""
+        return self._fetch(*query.page(limit))
+
+    @_reports_damage
+    def rows_at(self, positions: Sequence[int]) -> list[IndexRow]:
+        """The events at these positions (at most 1,000), rising."""
+        marks = ",".join("?" * len(positions))
+        return self._fetch(f"WHERE position IN ({marks}) ORDER BY position", positions)
+
+    @_reports_damage
+    def plan(self, wanted: EventFilter, after: int, before: int, *, backwards: bool) -> Query:
+        """How to read ``after < position < before`` of what is wanted."""
+        return plan(self._db(), wanted, after, before, backwards=backwards)
+
+    @_reports_damage
+    def positions(self, query: Query, limit: int | None) -> array[int]:
+        """The positions of a query that looks them up first; 8 bytes each."""
+        statement, values = query.positions(limit)
+        rows = self._db().execute(statement, values)
+        return array("q", (position for (position,) in rows))
+
+    @_reports_damage
+    def checkpoint(self) -> None:
+        """Move the log into the file when it has grown; call under the flush lock."""
+        log = self._layout.index.with_name("index.db-wal")
+        if log.exists() and log.stat().st_size > 8 << 20:
+            self._db().execute("PRAGMA wal_checkpoint(RESTART)").fetchone()
+
+    def reopen(self) -> None:
+        """Forget what was read; every thread opens the file at the index's path anew."""
+        self._opened = (0, 0)
+        self._connections.reopen()
+        for cache in (self._streams, self._words):
+            cache.clear()
+        self._stream_names.clear()
+        self._word_texts.clear()
+
+    def close(self) -> None:
+        """Close it."""
+        self._connections.close()
+
+    def _db(self) -> sqlite3.Connection:
+        connection = self._connections.get()
+        if file_identity(self._layout.index) != self._opened:
+            raise sqlite3.DatabaseError("another file is in its place")
+        return connection
+
+    def _open(self) -> sqlite3.Connection:
+        connection = connect(
+            self._layout.index, synchronous="NORMAL", wal=self._wal, read_only=self._read_only
+        )
+        connection.execute("PRAGMA cache_size = -16000")
+        if self._opened == (0, 0):
+            self._opened = file_identity(self._layout.index)
+        return connection
+
+    def _fetch(self, clause: str, values: Sequence[object]) -> list[IndexRow]:
+        rows = self._db().execute(f"SELECT {_COLUMNS} FROM events {clause}", values)
+        names, words = self._stream_names, self._word_texts
+        found = []
+        for position, stream, version, kind, time, event_id, commit, data, metadata in rows:
+            name = names.get(stream) or self._load_stream(stream)
+            word = words.get(kind) or self._load_word(kind)
+            text = event_id if isinstance(event_id, str) else _unpack_id(event_id)
+            found.append(
+                IndexRow(position, name, version, word, time, text, commit, data, metadata)
+            )
+        return found
+
+    def _load_stream(self, number: int) -> str:
+        return self._load("SELECT name FROM streams WHERE id = ?", number, self._stream_names)
+
+    def _load_word(self, number: int) -> str:
+        return self._load("SELECT word FROM words WHERE id = ?", number, self._word_texts)
+
+    def _load(self, statement: str, number: int, cache: dict[int, str]) -> str:
+        row = self._db().execute(statement, (number,)).fetchone()
+        if row is None:
+            raise sqlite3.DatabaseError(f"index.db has no name {number}")
+        if len(cache) >= 100_000:  # bounds memory with very many streams
+            cache.clear()
+        cache[number] = row[0]
+        return str(row[0])
+
+    def _intern_streams(self, db: sqlite3.Connection, rows: Iterable[JournalRow]) -> dict[str, int]:
+        wanted = {row.stream for row in rows}
+        found = {name: self._streams[name] for name in wanted if name in self._streams}
+        for name in sorted(wanted - found.keys()):
+            db.execute(
+                "INSERT OR IGNORE INTO streams VALUES(NULL, ?, ?, 0, x'', 0)",
+                (name, category_of(name)),
+            )
+            row = db.execute("SELECT id FROM streams WHERE name = ?", (name,)).fetchone()
+            found[name] = row[0]
+        if len(self._streams) >= 100_000:
+            self._streams.clear()
+        return found
+
+    def _intern_words(self, db: sqlite3.Connection, rows: Iterable[JournalRow]) -> dict[str, int]:
+        wanted: set[str] = set()
+        for row in rows:
+            wanted.add(row.type)
+            wanted.update(w for w in _words_of(row.metadata) if w is not None)
+        found = {word: self._words[word] for word in wanted if word in self._words}
+        for word in sorted(wanted - found.keys()):
+            db.execute("INSERT OR IGNORE INTO words VALUES(NULL, ?)", (word,))
+            row = db.execute("SELECT id FROM words WHERE word = ?", (word,)).fetchone()
+            found[word] = row[0]
+        if len(self._words) >= 100_000:
+            self._words.clear()
+        return found
+
+
+def _words_of(metadata: bytes) -> tuple[str | None, str | None]:
+    """User and correlation of an event, where they are texts."""
+    if metadata == b"{}":
+        return None, None
+    given = canonical.decode_own(metadata)
+    user, correlation = given.get("userId"), given.get("correlationId")
+    return (
+        user if isinstance(user, str) else None,
+        correlation if isinstance(correlation, str) else None,
+    )
+
+
+def _event_values(
+    row: JournalRow, streams: dict[str, int], words: dict[str, int]
+) -> tuple[object, ...]:
+    user, correlation = _words_of(row.metadata)
+    return (
+        row.position,
+        streams[row.stream],
+        row.version,
+        words[row.type],
+        row.time,
+        _pack_id(row.event_id),
+        row.commit_id,
+        words[user] if user is not None else None,
+        words[correlation] if correlation is not None else None,
+        row.data if len(row.data) <= SPILL_OVER else None,
+        row.metadata,
+    )
+
+
+def _pack_id(event_id: str) -> bytes | str:
+    """A lower-case UUID as its 16 bytes, any other id as it is."""
+    if len(event_id) == 36:
+        try:
+            packed = bytes.fromhex(event_id.replace("-", ""))
+        except ValueError:
+            return event_id
+        if _unpack_id(packed) == event_id:
+            return packed
+    return event_id
+
+
+def _unpack_id(packed: bytes) -> str:
+    digits = packed.hex()
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"

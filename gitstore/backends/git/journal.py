@@ -1,0 +1,293 @@
+"""The journal: events that are durable and not in git yet. Normally empty.
+
+One row of ``state`` says what has left it: ``flushed`` is the highest position that is in git and
+in the index, ``listed`` the highest the feed lists, ``feed`` its tip at that time, ``refs`` what
+the stream refs looked like.
+``intent`` is the feed commit of a batch whose pack is durable and whose refs are being moved: from
+that row on the batch is recorded, and whoever finds it finishes it.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from gitstore.backends.git.connections import ThreadConnections, connect, transaction
+from gitstore.backends.git.files import file_identity
+from gitstore.backends.git.layout import StoreLayout
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS pending(
+    position INTEGER PRIMARY KEY,
+    stream TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    type TEXT NOT NULL,
+    time INTEGER NOT NULL,      -- microseconds since 1970 UTC
+    event_id TEXT NOT NULL,
+    commit_id BLOB NOT NULL,
+    parent BLOB,                -- of the commit; NULL for version 1
+    date INTEGER NOT NULL,      -- committer date, seconds
+    data BLOB NOT NULL,         -- canonical JSON
+    metadata BLOB NOT NULL,
+    UNIQUE(stream, version)
+);
+CREATE INDEX IF NOT EXISTS pending_ids ON pending(event_id);
+CREATE TABLE IF NOT EXISTS state(
+    one INTEGER PRIMARY KEY CHECK(one = 1),
+    flushed INTEGER NOT NULL,
+    listed INTEGER NOT NULL,
+    feed TEXT NOT NULL,
+    refs TEXT NOT NULL,
+    intent TEXT,
+    store_id TEXT NOT NULL
+);
+"""
+_COLUMNS = (
+    "position, stream, version, type, time, event_id, commit_id, parent, date, data, metadata"
+)
+SELECT_PENDING = f"SELECT {_COLUMNS} FROM pending"
+_INSERT = f"INSERT INTO pending({_COLUMNS}) SELECT ?,?,?,?,?,?,?,?,?,?,?"
+_CHECKPOINT_PAGES = 1_000
+
+
+class JournalRow(NamedTuple):
+    """An event as the journal and the index hold it.
+
+    ``time``: microseconds since 1970 UTC; ``commit_id`` and ``parent``: 20 bytes; ``date``: the
+    commit's committer date; ``data`` and ``metadata``: canonical bytes.
+    """
+
+    position: int
+    stream: str
+    version: int
+    type: str
+    time: int
+    event_id: str
+    commit_id: bytes
+    parent: bytes | None
+    date: int
+    data: bytes
+    metadata: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class JournalState:
+    """What has left the journal; see the module's text."""
+
+    flushed: int
+    listed: int
+    feed: str
+    refs: tuple[int, ...]
+    intent: str | None
+    store_id: str
+
+
+class Journal:
+    """``journal.db``. Every method that writes must be called under the store's write lock."""
+
+    def __init__(self, layout: StoreLayout, *, wal: bool, read_only: bool) -> None:
+        self._layout = layout
+        self._wal = wal
+        self._read_only = read_only
+        self._connections = ThreadConnections(layout.journal, self._open)
+        self._opened = (0, 0)
+
+    def create(self, flushed: int, feed: str, store_id: str) -> None:
+        """Make the tables where they are missing; the state given is that of a new journal."""
+        db = self._connections.get()
+        for statement in _SCHEMA.split(";\n"):
+            db.execute(statement)
+        db.execute(
+            "INSERT OR IGNORE INTO state VALUES(1, ?, ?, ?, ?, NULL, ?)",
+            (flushed, flushed, feed, "[]", store_id),
+        )
+
+    def exists(self) -> bool:
+        """Whether the file is there and has its tables."""
+        if not self._layout.journal.exists() or not self._layout.journal.stat().st_size:
+            return False
+        found = self._connections.get().execute("SELECT 1 FROM sqlite_schema WHERE name='state'")
+        return found.fetchone() is not None and self._state_row() is not None
+
+    def state(self) -> JournalState:
+        """What has left the journal."""
+        row = self._state_row()
+        assert row is not None  # `create` made it
+        return JournalState(row[0], row[1], row[2], tuple(json.loads(row[3])), row[4], row[5])
+
+    def highest(self) -> tuple[int, int]:
+        """``(flushed, highest position given)``, from one snapshot."""
+        flushed, last = (
+            self._connections.get()
+            .execute("SELECT flushed, (SELECT max(position) FROM pending) FROM state")
+            .fetchone()
+        )
+        return flushed, max(flushed, last or 0)
+
+    def count(self) -> int:
+        """Rows that are not in git yet."""
+        found = self._connections.get().execute("SELECT count(*) FROM pending").fetchone()[0]
+        assert isinstance(found, int)
+        return found
+
+    def insert(self, row: JournalRow, flushed: int) -> bool:
+        """Make one event durable; ``False`` where ``flushed`` or its place is out of date.
+
+        One statement: the primary key, ``UNIQUE(stream, version)`` and the condition are the
+        compare-and-swap.
+        """
+        try:
+            done = self._connections.get().execute(
+                _INSERT + " FROM state WHERE flushed = ? AND intent IS NULL", (*row, flushed)
+            )
+        except sqlite3.IntegrityError:
+            return False
+        return done.rowcount == 1
+
+    def insert_many(self, rows: Sequence[JournalRow]) -> None:
+        """Make several events durable, all or none."""
+        db = self._connections.get()
+        with transaction(db):
+            db.executemany(_INSERT, rows)
+
+    def insert_missing(self, rows: Sequence[JournalRow]) -> None:
+        """Put rows back that could not leave; those that are here already stay as they are."""
+        marks = ",".join("?" * 11)
+        self._connections.get().executemany(
+            f"INSERT OR IGNORE INTO pending({_COLUMNS}) VALUES({marks})", rows
+        )
+
+    def page(
+        self, after: int, before: int | None, limit: int, *, backwards: bool
+    ) -> tuple[int, int, list[JournalRow]]:
+        """``(flushed, highest position, rows)`` of one snapshot.
+
+        Rows with ``after < position < before``, by position, at most ``limit``.
+        """
+        order = "DESC" if backwards else "ASC"
+        upper = 2**63 - 1 if before is None else before
+        db = self._connections.get()
+        with transaction(db, "DEFERRED"):
+            flushed, last = self.highest()
+            if last == flushed:
+                return flushed, last, []
+            rows = db.execute(
+                f"{SELECT_PENDING} WHERE position > ? AND position < ? "
+                f"ORDER BY position {order} LIMIT ?",
+                (after, upper, limit),
+            ).fetchall()
+        return flushed, last, list(map(JournalRow._make, rows))
+
+    def stream_page(
+        self, stream: str, after: int, to: int, limit: int, *, backwards: bool
+    ) -> list[JournalRow]:
+        """Rows of one stream with ``after < version <= to``, by version, at most ``limit``."""
+        order = "DESC" if backwards else "ASC"
+        rows = self._connections.get().execute(
+            f"{SELECT_PENDING} WHERE stream = ? AND version > ? AND version <= ? "
+            f"ORDER BY version {order} LIMIT ?",
+            (stream, after, to, limit),
+        )
+        return list(map(JournalRow._make, rows.fetchall()))
+
+    def pending(self, max_bytes: int) -> Iterator[JournalRow]:
+        """The rows by position, until they hold ``max_bytes`` of data."""
+        size = 0
+        after = 0
+        while size < max_bytes:
+            _, _, rows = self.page(after, None, 500, backwards=False)
+            if not rows:
+                return
+            for row in rows:
+                yield row
+                size += len(row.data) + len(row.metadata)
+            after = rows[-1].position
+
+    def by_ids(self, event_ids: Sequence[str]) -> list[JournalRow]:
+        """The rows with one of these event ids (at most 500)."""
+        marks = ",".join("?" * len(event_ids))
+        rows = self._connections.get().execute(
+            f"{SELECT_PENDING} WHERE event_id IN ({marks})", list(event_ids)
+        )
+        return list(map(JournalRow._make, rows.fetchall()))
+
+    def by_commit(self, first: bytes, last: bytes) -> list[JournalRow]:
+        """The rows whose commit ids lie between two ids, both inclusive."""
+        rows = self._connections.get().execute(
+            f"{SELECT_PENDING} WHERE commit_id BETWEEN ? AND ?", (first, last)
+        )
+        return list(map(JournalRow._make, rows.fetchall()))
+
+    def streams(self) -> list[str]:
+        """The streams with rows."""
+        rows = self._connections.get().execute("SELECT DISTINCT stream FROM pending")
+        return [name for (name,) in rows.fetchall()]
+
+    def intend(self, feed: str) -> None:
+        """Record that the batch of this feed commit is durable and must be finished."""
+        self._connections.get().execute("UPDATE state SET intent = ?", (feed,))
+
+    def finish(
+        self, gone: Sequence[JournalRow], listed: int, feed: str, refs: Sequence[int]
+    ) -> None:
+        """Let rows go that are in git and index, and take over the new state, in one transaction.
+
+        ``listed``: the highest position that ``feed``, the feed's tip, lists.
+        """
+        flushed = max((row.position for row in gone), default=0)
+        db = self._connections.get()
+        with transaction(db):
+            db.executemany("DELETE FROM pending WHERE position = ?", [(r.position,) for r in gone])
+            db.execute(
+                "UPDATE state SET flushed = max(flushed, ?), listed = max(listed, ?), feed = ?, "
+                "refs = ?, intent = NULL",
+                (flushed, listed, feed, json.dumps(list(refs))),
+            )
+
+    def note_refs(self, refs: Sequence[int]) -> None:
+        """Remember what the stream refs look like, after they were looked through."""
+        self._connections.get().execute("UPDATE state SET refs = ?", (json.dumps(list(refs)),))
+
+    def checkpoint(self) -> None:
+        """Move the log into the file when it has grown; the log's file keeps its size."""
+        log = self._layout.journal.with_name("journal.db-wal")
+        if log.exists() and log.stat().st_size > _CHECKPOINT_PAGES * 4_096:
+            self._connections.get().execute("PRAGMA wal_checkpoint(RESTART)").fetchone()
+
+    def check(self) -> None:
+        """Raise ``sqlite3.DatabaseError`` where the file is damaged."""
+        found = self._connections.get().execute("PRAGMA quick_check(1)").fetchone()[0]
+        if found != "ok":
+            raise sqlite3.DatabaseError(found)
+
+    def is_replaced(self) -> bool:
+        """Whether the file at the journal's path is not the one that was opened; 1 µs."""
+        return self._opened != (0, 0) and file_identity(self._layout.journal) != self._opened
+
+    def reopen(self) -> None:
+        """Open the file at the journal's path anew, in every thread."""
+        self._opened = (0, 0)
+        self._connections.reopen()
+
+    def close(self) -> None:
+        """Close it; the last to do so folds the log into the file."""
+        self._connections.close()
+
+    def _state_row(self) -> tuple[int, int, str, str, str | None, str] | None:
+        row: tuple[int, int, str, str, str | None, str] | None = (
+            self._connections.get()
+            .execute("SELECT flushed, listed, feed, refs, intent, store_id FROM state")
+            .fetchone()
+        )
+        return row
+
+    def _open(self) -> sqlite3.Connection:
+        connection = connect(
+            self._layout.journal, synchronous="FULL", wal=self._wal, read_only=self._read_only
+        )
+        if self._opened == (0, 0):
+            self._opened = file_identity(self._layout.journal)
+        return connection

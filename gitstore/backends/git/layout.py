@@ -1,0 +1,73 @@
+"""Where things lie in a store, and the modes they are made with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+FILE_MODE = 0o600
+DIRECTORY_MODE = 0o700
+OBJECT_MODE = 0o400
+"""Objects and packs are written once; git, too, makes them read only."""
+
+STREAMS = "refs/streams/"
+FEED = "refs/feed"
+FORMAT = "refs/heads/main"
+QUARANTINE = "refs/quarantine/"
+
+
+@dataclass(frozen=True, slots=True)
+class StoreLayout:
+    """The paths of the store whose bare repository is ``root``."""
+
+    root: Path
+
+    @property
+    def objects(self) -> Path:
+        """Git's object database."""
+        return self.root / "objects"
+
+    @property
+    def packs(self) -> Path:
+        """Git's packs."""
+        return self.root / "objects" / "pack"
+
+    @property
+    def packed_refs(self) -> Path:
+        """Git's file of packed refs."""
+        return self.root / "packed-refs"
+
+    @property
+    def stream_refs(self) -> Path:
+        """The directory of loose stream refs."""
+        return self.root / "refs" / "streams"
+
+    @property
+    def local(self) -> Path:
+        """What belongs to this machine and is never pushed."""
+        return self.root / "gitstore"
+
+    @property
+    def journal(self) -> Path:
+        """Events that are durable and not yet in git."""
+        return self.local / "journal.db"
+
+    @property
+    def index(self) -> Path:
+        """The read model, derived from git."""
+        return self.local / "index.db"
+
+    @property
+    def write_lock(self) -> Path:
+        """Held for every write to the journal."""
+        return self.local / "write.lock"
+
+    @property
+    def flush_lock(self) -> Path:
+        """Held by whoever moves events into git."""
+        return self.local / "flush.lock"
+
+    @property
+    def salvage(self) -> Path:
+        """Where damaged files are kept."""
+        return self.local / "salvage"

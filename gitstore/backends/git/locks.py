@@ -1,0 +1,91 @@
+"""Locks between processes and threads that die with their holder."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from gitstore.backends.git.layout import FILE_MODE
+from gitstore.core.errors import StoreUnavailable
+
+_POLL_SECONDS = 0.005
+
+
+class FileLock:
+    """An exclusive ``flock``, and an in-process lock before it, for one file.
+
+    ``flock`` and not ``lockf``: the latter is lost when any descriptor of the file is closed. Not
+    re-entrant. The kernel gives waiting processes the lock in turn, where SQLite's own busy handler
+    starves some of them for seconds.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._thread = threading.Lock()
+        self._descriptor = -1
+
+    def acquire(self) -> None:
+        """Wait for the lock as long as it takes."""
+        self._thread.acquire()
+        try:
+            fcntl.flock(self._open(), fcntl.LOCK_EX)
+        except BaseException:
+            self._thread.release()
+            raise
+
+    def try_acquire(self, timeout: float = 0.0) -> bool:
+        """Whether the lock was had within ``timeout`` seconds."""
+        deadline = time.monotonic() + timeout
+        if not self._thread.acquire(timeout=timeout):
+            return False
+        try:
+            while True:
+                try:
+                    fcntl.flock(self._open(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    if time.monotonic() >= deadline:
+                        self._thread.release()
+                        return False
+                    time.sleep(_POLL_SECONDS)
+                else:
+                    return True
+        except BaseException:
+            self._thread.release()
+            raise
+
+    def release(self) -> None:
+        """Give the lock back."""
+        fcntl.flock(self._descriptor, fcntl.LOCK_UN)
+        self._thread.release()
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Hold the lock for a ``with`` block."""
+        self.acquire()
+        try:
+            yield
+        finally:
+            self.release()
+
+    def close(self) -> None:
+        """Close the file; the lock must be free."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+    def _open(self) -> int:
+        if self._descriptor < 0:
+            flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
+            try:
+                self._descriptor = os.open(self._path, flags, FILE_MODE)
+            except OSError as error:
+                raise StoreUnavailable(
+                    f"cannot lock {self._path}: {error.strerror}",
+                    hint="Check that the store's directory can be written to.",
+                ) from error
+        return self._descriptor

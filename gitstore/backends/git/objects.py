@@ -1,0 +1,157 @@
+"""The object database: objects are only ever added, and read by id."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+import threading
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gitstore.backends.git.commits import EventCommit, GitObject, decode_commit, object_id
+from gitstore.backends.git.files import sync_directory, write_new
+from gitstore.backends.git.gitcommand import Git
+from gitstore.backends.git.layout import DIRECTORY_MODE, OBJECT_MODE, StoreLayout
+from gitstore.backends.git.packs import PackBuilder, deflate
+from gitstore.core.errors import StoreCorrupted
+
+if TYPE_CHECKING:
+    import pygit2
+
+LOOSE_AT_MOST = 8
+"""So many objects are written loose, more as a pack: packs cost every later read."""
+
+
+class Objects:
+    """Git's objects of one store, read and written without git's configuration."""
+
+    def __init__(self, layout: StoreLayout) -> None:
+        self._layout = layout
+        self._opening = threading.Lock()
+        self._odb: pygit2.Odb | None = None
+
+    def read(self, object_hex: str, kind: str = "commit") -> bytes:
+        """The content of an object; ``StoreCorrupted`` where it is missing or of another kind."""
+        found = self.read_any(object_hex)
+        if found is None:
+            raise StoreCorrupted(f"{kind} {object_hex} is missing from the object database")
+        if found[0] != kind:
+            raise StoreCorrupted(f"{object_hex} is a {found[0]}, not a {kind}")
+        return found[1]
+
+    def read_any(self, object_hex: str) -> tuple[str, bytes] | None:
+        """Kind and content of an object, ``None`` where it is missing.
+
+        Raises ``StoreCorrupted`` where it is there but damaged.
+        """
+        import pygit2  # noqa: PLC0415 - 70 ms, which a command that never needs it must not pay
+
+        try:
+            number, content = self._database().read(object_hex)
+        except KeyError:
+            return None
+        except (pygit2.GitError, ValueError) as error:
+            raise StoreCorrupted(f"object {object_hex} cannot be read: {error}") from None
+        kinds = {1: "commit", 2: "tree", 3: "blob", 4: "tag"}
+        return kinds.get(int(number), "object"), bytes(content)
+
+    def read_event(self, commit_hex: str) -> EventCommit:
+        """The event of a commit; ``StoreCorrupted`` or ``UnsupportedFormat`` where it is none."""
+        return decode_commit(self.read(commit_hex))
+
+    def read_data(self, event: EventCommit) -> bytes:
+        """The canonical data of an event, from its blob where it was spilled.
+
+        Raises ``StoreCorrupted`` where the blob is missing or not what the message promises.
+        """
+        if event.data is not None:
+            return event.data
+        entry = self.read(event.tree, "tree")
+        if not entry.startswith(b"100644 data.json\0") or len(entry) != 37:
+            raise StoreCorrupted(f"tree {event.tree} is not that of an event")
+        data = self.read(entry[17:].hex(), "blob")
+        if len(data) != event.size or hashlib.sha256(data).hexdigest() != event.digest:
+            raise StoreCorrupted(
+                f"the data of {event.stream_id}@{event.version} is not what its commit promises"
+            )
+        return data
+
+    def holds(self, object_hex: str) -> bool:
+        """Whether an object is there; looks again where another process may have moved it."""
+        return self.loose_path(object_hex).exists() or object_hex in self._database()
+
+    def with_prefix(self, prefix: str) -> list[str]:
+        """The ids of all objects that begin with ``prefix`` (4 to 40 hex digits)."""
+        if len(prefix) == 40:
+            return [prefix] if self.holds(prefix) else []
+        found = Git(self._layout.root).run("rev-parse", f"--disambiguate={prefix}")
+        return found.decode().split()
+
+    def loose_path(self, object_hex: str) -> Path:
+        """Where the object lies when it is loose."""
+        return self._layout.objects / object_hex[:2] / object_hex[2:]
+
+    def add(self, objects: Sequence[GitObject]) -> Path | None:
+        """Make objects durable: loose where they are few, else a pack, whose ``.keep`` is given."""
+        if len(objects) > LOOSE_AT_MOST:
+            pack = PackBuilder()
+            pack.add(objects)
+            return pack.write(self._layout.packs)
+        folders = {self._add_loose(item) for item in objects}
+        for folder in folders - {None}:
+            sync_directory(str(folder))
+        return None
+
+    def close(self) -> None:
+        """Let the object database go."""
+        self._odb = None
+
+    def _add_loose(self, item: GitObject) -> Path | None:
+        path = self.loose_path(item.id)
+        if path.exists() and _is_whole(path, item.id):
+            return None
+        try:
+            path.parent.mkdir(mode=DIRECTORY_MODE)
+        except FileExistsError:
+            pass
+        else:
+            sync_directory(self._layout.objects)
+        content = b"%b %d\0%b" % (item.kind.encode(), len(item.content), item.content)
+        aside = path.with_name(f"tmp_obj_{secrets.token_hex(6)}")
+        write_new(aside, deflate(content), OBJECT_MODE)
+        aside.replace(path)
+        return path.parent
+
+    def _database(self) -> pygit2.Odb:
+        if self._odb is None:
+            with self._opening:
+                if self._odb is None:
+                    self._odb = _open_database(self._layout.objects)
+        return self._odb
+
+
+def _open_database(path: Path) -> pygit2.Odb:
+    """Open an object database; ``pygit2.Repository`` would read the user's configuration.
+
+    The settings are those of the whole process: without them a full read of a million events holds
+    600 MB of caches and mapped packs. Bytes are checked by ``verify``, not at each read.
+    """
+    import pygit2  # noqa: PLC0415 - see above
+
+    pygit2.settings.enable_caching(False)  # noqa: FBT003
+    pygit2.settings.mwindow_size = 8 << 20
+    pygit2.settings.mwindow_mapped_limit = 16 << 20
+    pygit2.settings.mwindow_file_limit = 64
+    return pygit2.Odb(os.fspath(path))
+
+
+def _is_whole(path: Path, object_hex: str) -> bool:
+    """Whether a loose file holds the object of its name: a crash can leave an empty one."""
+    try:
+        kind, _, content = zlib.decompress(path.read_bytes()).partition(b"\0")
+    except (zlib.error, OSError):
+        return False
+    return object_id(kind.partition(b" ")[0], content) == object_hex

@@ -1,0 +1,56 @@
+"""What one open git store is made of, handed as a whole to those who work on it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gitstore.backends.git.index import Index
+from gitstore.backends.git.journal import Journal
+from gitstore.backends.git.layout import StoreLayout
+from gitstore.backends.git.locks import FileLock
+from gitstore.backends.git.objects import Objects
+from gitstore.backends.git.refs import Refs
+from gitstore.backends.stamping import Stamper
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """``folds_case``: the file system takes ``A`` and ``a`` for one name.
+
+    Whoever takes both locks takes ``flush_lock`` first.
+    """
+
+    layout: StoreLayout
+    journal: Journal
+    index: Index
+    refs: Refs
+    objects: Objects
+    write_lock: FileLock
+    flush_lock: FileLock
+    stamper: Stamper
+    read_only: bool
+    folds_case: bool
+
+    @classmethod
+    def of(
+        cls,
+        layout: StoreLayout,
+        stamper: Stamper,
+        *,
+        wal: bool,
+        read_only: bool,
+        folds_case: bool,
+    ) -> Parts:
+        """The parts of the store at ``layout``; touches no file yet."""
+        return cls(
+            layout,
+            Journal(layout, wal=wal, read_only=read_only),
+            Index(layout, wal=wal, read_only=read_only),
+            Refs(layout),
+            Objects(layout),
+            FileLock(layout.write_lock),
+            FileLock(layout.flush_lock),
+            stamper,
+            read_only,
+            folds_case,
+        )

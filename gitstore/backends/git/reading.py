@@ -1,0 +1,257 @@
+"""Reads: the journal first, then the index, page by page, twins dropped by position.
+
+A reader looks at the journal before the index, and a flush fills the index before it empties the
+journal; so what was in neither was not there. A page never goes beyond the highest position its
+look at the journal showed, so no event that is still on its way can be jumped over. No statement
+stays open across a ``yield``: a half-read iterator must not keep the log from being checkpointed.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import re
+import threading
+from array import array
+from collections.abc import Callable, Iterator, Sequence
+
+from gitstore.backends.git.index import IndexDamaged, IndexRow
+from gitstore.backends.git.indexquery import Query
+from gitstore.backends.git.journal import JournalRow
+from gitstore.backends.git.parts import Parts
+from gitstore.backends.git.rows import recorded
+from gitstore.core.errors import StoreCorrupted, UnsupportedFormat
+from gitstore.core.event import RecordedEvent
+from gitstore.core.filters import EventFilter
+
+PAGE = 1_000
+_FIRST_PAGE = 64
+_POLL_SECONDS = 0.05
+_NO_END = 2**63 - 1
+
+
+class Reader:
+    """Reads of one store; every method is safe for threads.
+
+    ``repair`` makes a damaged index good again; without it ``IndexDamaged`` is raised.
+    """
+
+    def __init__(self, parts: Parts, repair: Callable[[], None] | None = None) -> None:
+        self._parts = parts
+        self._repair = repair
+
+    def by_id(self, event_id: str) -> RecordedEvent | None:
+        """The event of this id."""
+        rows: list[JournalRow | IndexRow] = [*self._parts.journal.by_ids([event_id])]
+        rows += self._parts.index.by_ids([event_id])
+        return recorded(rows[0], self._parts.objects) if rows else None
+
+    def by_commit(self, prefix: str) -> RecordedEvent | None:
+        """The event of the one commit whose id begins so; ``ValueError`` where there are more."""
+        if not re.fullmatch("[0-9a-f]{4,40}", prefix):
+            return None
+        low, high = (bytes.fromhex(prefix.ljust(40, digit)) for digit in "0f")
+        rows: dict[bytes, JournalRow | IndexRow] = {
+            row.commit_id: row for row in self._parts.journal.by_commit(low, high)
+        }
+        for commit in self._parts.objects.with_prefix(prefix):
+            row = self._indexed(commit)
+            if row is not None:
+                rows.setdefault(row.commit_id, row)
+        if len(rows) > 1:
+            raise ValueError(f"commit {prefix} is ambiguous: give more digits")
+        return next((recorded(row, self._parts.objects) for row in rows.values()), None)
+
+    def _indexed(self, commit: str) -> JournalRow | IndexRow | None:
+        try:
+            event = self._parts.objects.read_event(commit)
+        except (StoreCorrupted, UnsupportedFormat):
+            return None  # a commit of the feed, a tree, a blob
+        row = self._parts.index.by_place(event.stream_id, event.version)
+        return row if row is not None and row.commit_id.hex() == commit else None
+
+    def _mend(self, error: IndexDamaged) -> None:
+        if self._repair is None:
+            raise error
+        self._repair()
+
+    def stream(
+        self, stream: str, after: int, to: int | None, limit: int | None, *, backwards: bool
+    ) -> Iterator[RecordedEvent]:
+        """Events with ``after < version <= to``, by version."""
+        low, high = max(after, 0), _NO_END if to is None else min(to, _NO_END)
+        left = _NO_END if limit is None else limit
+        size = _FIRST_PAGE
+        while left > 0 and low < high:
+            size = min(size, left)
+            waiting = self._parts.journal.stream_page(stream, low, high, size, backwards=backwards)
+            try:
+                flushed = self._parts.index.stream_page(
+                    stream, low, high, size, backwards=backwards
+                )
+            except IndexDamaged as error:
+                self._mend(error)
+                continue
+            rows: dict[int, JournalRow | IndexRow] = {row.version: row for row in flushed}
+            rows.update((row.version, row) for row in waiting)
+            page = sorted(rows, reverse=backwards)[:size]
+            for version in page:
+                yield recorded(rows[version], self._parts.objects)
+            if len(page) < size:
+                return
+            low, high = (low, page[-1] - 1) if backwards else (page[-1], high)
+            left -= size
+            size = PAGE
+
+    def all(
+        self, wanted: EventFilter, after: int, limit: int | None, *, backwards: bool
+    ) -> Iterator[RecordedEvent]:
+        """Events with ``position > after`` that are wanted, by position."""
+        left = _NO_END if limit is None else limit
+        if left <= 0:
+            return
+        pages = self._backwards(wanted, after, limit) if backwards else self._pages(wanted, after)
+        for page, _ in pages:
+            yield from page[:left]
+            left -= len(page)
+            if left <= 0:
+                return
+
+    def follow(
+        self, wanted: EventFilter, after: int, stop: threading.Event, closed: threading.Event
+    ) -> Iterator[RecordedEvent]:
+        """``all``, then what comes; ends when ``stop`` or ``closed`` is set."""
+        while not (stop.is_set() or closed.is_set()):
+            for page, seen in self._pages(wanted, after):
+                for event in page:
+                    if stop.is_set() or closed.is_set():
+                        return
+                    yield event
+                after = max(after, seen)
+            while not (stop.is_set() or closed.is_set() or self._highest() > after):
+                stop.wait(_POLL_SECONDS)
+
+    def _highest(self) -> int:
+        return self._parts.journal.highest()[1]
+
+    def _pages(self, wanted: EventFilter, after: int) -> Iterator[tuple[list[RecordedEvent], int]]:
+        """Pages forward, each with the position up to which everything has been given."""
+        size = _FIRST_PAGE
+        end: int | None = None
+        found: _Positions | None = None
+        while True:
+            flushed, last, waiting = self._parts.journal.page(after, None, size, backwards=False)
+            if end is None:
+                end = last
+            top = waiting[-1].position if len(waiting) == size else last
+            rows: Sequence[IndexRow] = []
+            if after < flushed:
+                try:
+                    if found is None or found.through < min(flushed, top):
+                        found = _Positions.of(self._parts, wanted, after, top + 1, backwards=False)
+                    rows, top = found.forward(after, top, size)
+                except IndexDamaged as error:
+                    self._mend(error)
+                    found = None
+                    continue
+            yield self._merge(waiting, rows, wanted, after, top, backwards=False), top
+            after = max(after, top)
+            if after >= end:
+                return
+            size = PAGE
+
+    def _backwards(
+        self, wanted: EventFilter, after: int, limit: int | None
+    ) -> Iterator[tuple[list[RecordedEvent], int]]:
+        before: int | None = None
+        size = _FIRST_PAGE
+        found: _Positions | None = None
+        while True:
+            _, last, waiting = self._parts.journal.page(after, before, size, backwards=True)
+            before = last + 1 if before is None else before
+            low = waiting[-1].position if len(waiting) == size else after + 1
+            try:
+                if found is None:
+                    found = _Positions.of(self._parts, wanted, after, before, limit, backwards=True)
+                rows, low = found.backward(low, before, size)
+            except IndexDamaged as error:
+                self._mend(error)
+                found = None
+                continue
+            yield self._merge(waiting, rows, wanted, low - 1, before - 1, backwards=True), low
+            before = low
+            if before <= after + 1:
+                return
+            size = PAGE
+
+    def _merge(
+        self,
+        waiting: Sequence[JournalRow],
+        rows: Sequence[IndexRow],
+        wanted: EventFilter,
+        after: int,
+        to: int,
+        *,
+        backwards: bool,
+    ) -> list[RecordedEvent]:
+        """Events of both with ``after < position <= to``, each once, in order."""
+        objects = self._parts.objects
+        if not waiting:
+            return [recorded(row, objects) for row in rows if after < row.position <= to]
+        fresh = [recorded(row, objects) for row in waiting if after < row.position <= to]
+        fresh = [event for event in fresh if wanted.matches(event)]
+        taken = {row.position for row in waiting}
+        old = [
+            recorded(row, objects)
+            for row in rows
+            if after < row.position <= to and row.position not in taken
+        ]
+        merged = heapq.merge(fresh, old, key=lambda r: r.position, reverse=backwards)
+        return list(merged)
+
+
+class _Positions:
+    """The index's side of a read: pages of a query, by the way its plan chose."""
+
+    def __init__(self, parts: Parts, query: Query, found: array[int] | None) -> None:
+        self._parts = parts
+        self._query = query
+        self._found = found
+        self._next = 0
+        self.through = query.before - 1
+
+    @classmethod
+    def of(
+        cls,
+        parts: Parts,
+        wanted: EventFilter,
+        after: int,
+        before: int,
+        limit: int | None = None,
+        *,
+        backwards: bool,
+    ) -> _Positions:
+        query = parts.index.plan(wanted, after, before, backwards=backwards)
+        # A limit may stop the look-up too: twins in the journal only ever add events.
+        found = parts.index.positions(query, limit) if query.looks_up else None
+        return cls(parts, query, found)
+
+    def forward(self, after: int, top: int, size: int) -> tuple[list[IndexRow], int]:
+        """Rows with ``after < position <= top``, and the position up to which they are all."""
+        rows = self._some(after, top + 1, size)
+        return rows, rows[-1].position if len(rows) == size else top
+
+    def backward(self, low: int, before: int, size: int) -> tuple[list[IndexRow], int]:
+        """Rows with ``low <= position < before``, and the position down to which they are all."""
+        rows = self._some(low - 1, before, size)
+        return rows, rows[-1].position if len(rows) == size else low
+
+    def _some(self, after: int, before: int, size: int) -> list[IndexRow]:
+        if self._found is None:
+            self._query.after, self._query.before = after, before
+            return self._parts.index.page(self._query, size)
+        chunk = self._found[self._next : self._next + size]
+        some = list(itertools.takewhile(lambda position: after < position < before, chunk))
+        self._next += len(some)
+        rows = self._parts.index.rows_at(sorted(some))
+        return rows[::-1] if self._query.backwards else rows

@@ -1,0 +1,170 @@
+"""Refs moved by others: what plain git did to a live store, and what becomes of it.
+
+A tip that descends from ours, with nothing of ours waiting, is adopted once each of its commits has
+been checked as a pull would. Any other is kept in quarantine, and our chain stands: what was
+acknowledged here is never displaced.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+
+from gitstore.backends.git.commits import EventCommit, check_canonical
+from gitstore.backends.git.flushing import Flusher
+from gitstore.backends.git.journal import JournalRow
+from gitstore.backends.git.layout import FEED, STREAMS
+from gitstore.backends.git.parts import Parts
+from gitstore.backends.git.refs import RefUpdate
+from gitstore.backends.git.rows import row_of_commit
+from gitstore.core.errors import EventStoreError, StoreCorrupted, UnsupportedFormat
+from gitstore.core.names import decode_name, encode_name
+
+_LOG = logging.getLogger("gitstore.refs")
+_AT_ONCE = 5_000
+
+
+@dataclass(slots=True)
+class Changes:
+    """What others did: ``adopted`` commits by stream, oldest first; refs ``put_back``."""
+
+    adopted: dict[str, list[str]] = field(default_factory=dict)
+    put_back: list[str] = field(default_factory=list)
+
+
+class Reconciler:
+    """Looks through the stream refs when they are not as the last flush left them."""
+
+    def __init__(self, parts: Parts, flusher: Flusher) -> None:
+        self._parts = parts
+        self._flusher = flusher
+
+    def is_due(self) -> bool:
+        """Whether the stream refs are not as the last flush left them; two stats and a row."""
+        return self._parts.refs.signature() != self._parts.journal.state().refs
+
+    def run(self) -> Changes:
+        """Adopt what may be adopted and put the rest back; needs the flush lock."""
+        self._flusher.finish_intent()
+        changes = Changes()
+        signature = self._parts.refs.signature()
+        self._check_feed()
+        refs = self._parts.refs.under(STREAMS)
+        waiting = set(self._parts.journal.streams())
+        ours = {STREAMS + encode_name(n): (n, h) for n, h in self._parts.index.heads()}
+        for name, tip in refs.items():
+            known = ours.get(name)
+            if known is None or known[1].commit.hex() != tip:
+                self._judge(name, tip, known[0] if known else None, waiting, changes)
+        for name, (_, head) in ours.items():
+            if name not in refs:
+                self._put_back(name, None, head.commit.hex(), changes)
+        if changes.adopted:
+            self._adopt(changes)
+        elif not changes.put_back:
+            with self._parts.write_lock.held():
+                self._parts.journal.note_refs(signature)
+        if changes.put_back:
+            with self._parts.write_lock.held():
+                self._parts.journal.note_refs(self._parts.refs.signature())
+        return changes
+
+    def _judge(
+        self, name: str, tip: str, stream: str | None, waiting: set[str], changes: Changes
+    ) -> None:
+        """Decide about one ref that is not where our index has it."""
+        pending = stream or decode_name(name.removeprefix(STREAMS))
+        if pending in waiting:
+            if self._is_pending(pending, tip):
+                return  # a flush was cut short; the next one goes on
+            self._flusher.quarantine(name, tip)
+            head = self._parts.index.head(pending)
+            self._put_back(name, tip, head.commit.hex() if head else None, changes)
+            return
+        head = self._parts.index.head(stream) if stream else None
+        below = (head.version, head.commit.hex()) if head else (0, None)
+        try:
+            chain, owner = self._check_chain(name, tip, below)
+        except EventStoreError as error:
+            if not self._is_ours(tip, stream):
+                _LOG.warning("%s was moved by others and is not adopted: %s", name, error)
+                self._flusher.quarantine(name, tip)
+            self._put_back(name, tip, below[1], changes)
+        else:
+            changes.adopted[owner] = chain
+
+    def _check_chain(
+        self, name: str, tip: str, below: tuple[int, str | None]
+    ) -> tuple[list[str], str]:
+        """The new commits, oldest first, and their stream; raises where one fails a check."""
+        version, base = below
+        chain: list[str] = []
+        at: str | None = tip
+        expected: int | None = None
+        while at != base:
+            if at is None:
+                raise StoreCorrupted("it does not descend from what is recorded here")
+            event = self._parts.objects.read_event(at)
+            self._check_commit(name, at, event, expected)
+            chain.append(at)
+            expected, at = event.version - 1, event.parent
+        if expected != version:
+            raise StoreCorrupted("its versions do not continue what is recorded here")
+        return chain[::-1], event.stream_id
+
+    def _check_commit(
+        self, name: str, commit: str, event: EventCommit, expected: int | None
+    ) -> None:
+        if STREAMS + encode_name(event.stream_id) != name:
+            raise StoreCorrupted(f"commit {commit} is of stream {event.stream_id!r}")
+        if expected is not None and event.version != expected:
+            raise StoreCorrupted(f"commit {commit} has version {event.version}, not {expected}")
+        data = self._parts.objects.read_data(event)
+        check_canonical(commit, event, data)
+        known = {r.commit_id.hex() for r in self._parts.journal.by_ids([event.event_id])}
+        known |= {r.commit_id.hex() for r in self._parts.index.by_ids([event.event_id])}
+        if known - {commit}:
+            raise StoreCorrupted(f"its event id {event.event_id} is recorded here already")
+
+    def _is_pending(self, stream: str, tip: str) -> bool:
+        rows = self._parts.journal.stream_page(stream, 0, 2**63 - 1, 100_000, backwards=False)
+        parents = {row.parent.hex() for row in rows if row.parent}
+        return tip in parents or any(row.commit_id.hex() == tip for row in rows)
+
+    def _is_ours(self, tip: str, stream: str | None) -> bool:
+        """Whether a tip is an older commit of our own chain: nothing new to keep."""
+        if stream is None:
+            return False
+        try:
+            event = self._parts.objects.read_event(tip)
+        except (StoreCorrupted, UnsupportedFormat):
+            return False
+        row = self._parts.index.by_place(stream, event.version)
+        return row is not None and row.commit_id.hex() == tip
+
+    def _put_back(self, name: str, tip: str | None, ours: str | None, changes: Changes) -> None:
+        failures = self._parts.refs.move([RefUpdate(name, ours, frozenset({tip}))])
+        for failure in failures:
+            _LOG.warning("%s could not be put back: %s", name, failure.why)
+        changes.put_back.append(name)
+
+    def _check_feed(self) -> None:
+        """The feed's ref was deleted: put it back."""
+        tip = self._parts.journal.state().feed
+        if self._parts.refs.read(FEED) is None and self._parts.objects.holds(tip):
+            self._parts.refs.move([RefUpdate(FEED, tip, frozenset({None}))])
+
+    def _adopt(self, changes: Changes) -> None:
+        """Give the adopted events positions: by committer date, then stream, then version."""
+        self._flusher.flush()
+        with self._parts.write_lock.held():
+            last = self._parts.journal.highest()[1]
+            rows = [
+                row_of_commit(self._parts.objects, commit, 0)
+                for chain in changes.adopted.values()
+                for commit in chain
+            ]
+            rows.sort(key=lambda row: (row.date, row.stream, row.version))
+            placed = [JournalRow(position, *row[1:]) for position, row in enumerate(rows, last + 1)]
+            for start in range(0, len(placed), _AT_ONCE):
+                self._flusher.record(placed[start : start + _AT_ONCE], [])

@@ -1,0 +1,196 @@
+"""Opening after anything: a journal or index that is gone, behind or damaged is made good again.
+
+Git has every flushed event, so the index can always be rebuilt from the feed, and the journal's
+state from the feed's tip. A damaged journal gives back the rows that can still be read.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import sqlite3
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from gitstore.backends.git import feed
+from gitstore.backends.git.files import make_directory, sync_directory
+from gitstore.backends.git.index import IndexDamaged
+from gitstore.backends.git.journal import SELECT_PENDING, JournalRow
+from gitstore.backends.git.layout import FEED
+from gitstore.backends.git.parts import Parts
+from gitstore.backends.git.refs import RefUpdate
+from gitstore.backends.git.repository import new_feed, store_id
+from gitstore.backends.git.rows import objects_of, row_of_commit
+from gitstore.core.errors import StoreCorrupted
+
+_LOG = logging.getLogger("gitstore.recovery")
+_AT_ONCE = 5_000
+
+
+def prepare_journal(parts: Parts) -> list[JournalRow]:
+    """Make sure there is a sound journal; gives rows salvaged from a damaged one.
+
+    Those must be recorded again by the caller; nothing else knows them.
+    """
+    with contextlib.suppress(sqlite3.DatabaseError):
+        if parts.journal.exists() and _is_sound(parts):
+            return []
+    with parts.flush_lock.held(), parts.write_lock.held():
+        salvaged: list[JournalRow] = []
+        try:
+            if parts.journal.exists() and _is_sound(parts):
+                return []  # another process was faster
+        except sqlite3.DatabaseError as error:
+            salvaged = _salvage(parts, error)
+        tip = _feed_tip(parts)
+        entries = feed.decode_feed(parts.objects.read(tip)).entries
+        flushed = entries[-1].position if entries else 0
+        parts.journal.create(flushed, tip, store_id(parts.objects, tip))
+        sync_directory(parts.layout.local)
+        return salvaged
+
+
+def prepare_index(parts: Parts) -> None:
+    """Make sure the index is sound and complete; needs a sound journal."""
+    with contextlib.suppress(IndexDamaged):
+        if parts.index.is_usable() and _index_is_complete(parts):
+            return
+    if parts.read_only:
+        raise StoreCorrupted(
+            "index.db is missing or behind, and the store is read only",
+            hint="Open the store once where it can be written to; that rebuilds the index.",
+        )
+    with parts.flush_lock.held():
+        parts.index.reopen()
+        try:
+            if parts.index.is_usable() and _catch_up(parts):
+                return
+        except IndexDamaged as error:
+            _LOG.warning("%s; it is rebuilt from git", error)
+        rebuild_index(parts)
+
+
+def rebuild_index(parts: Parts) -> None:
+    """Make the index anew from the feed and the commits; needs the flush lock.
+
+    Written in place of the old file, which other processes notice by its inode.
+    """
+    for suffix in ("", "-wal", "-shm"):
+        path = parts.layout.index.with_name(f"index.db{suffix}")
+        path.unlink(missing_ok=True)
+    parts.index.reopen()
+    parts.index.create()
+    state = parts.journal.state()
+    _apply(parts, feed.commits_since(parts.objects, state.feed, None) or [])
+
+
+def _is_sound(parts: Parts) -> bool:
+    parts.journal.state()
+    parts.journal.check()
+    return True
+
+
+def _index_is_complete(parts: Parts) -> bool:
+    through, tip = parts.index.state()
+    state = parts.journal.state()
+    return (through == state.flushed and tip == state.feed) or _is_ahead(parts, tip)
+
+
+def _is_ahead(parts: Parts, tip: str) -> bool:
+    """Whether a flush is under way, or was cut short, between the index and the journal."""
+    state = parts.journal.state()
+    if not parts.journal.count() and state.intent is None:
+        # The other process may have finished since `state` was read.
+        return parts.index.state()[1] == parts.journal.state().feed
+    found = parts.objects.read_any(tip) if tip else None
+    return found is not None and feed.decode_feed(found[1]).parent == state.feed
+
+
+def _catch_up(parts: Parts) -> bool:
+    """Index what the feed lists after the index's end; ``False`` where that is not below it."""
+    if _index_is_complete(parts):
+        return True
+    _, tip = parts.index.state()
+    missing = feed.commits_since(parts.objects, parts.journal.state().feed, tip or None)
+    if missing is None or not tip:
+        return False
+    _apply(parts, missing)
+    return True
+
+
+def _apply(parts: Parts, commits: Sequence[str]) -> None:
+    """Index the events of feed commits, oldest first, but for those still in the journal."""
+    waiting = {row.position for row in parts.journal.pending(1 << 40)}
+    flushed = parts.journal.state().flushed
+    rows: list[JournalRow] = []
+    last = ""
+    for commit in commits:
+        last = commit
+        rows += [
+            row_of_commit(parts.objects, entry.commit, entry.position)
+            for entry in feed.decode_feed(parts.objects.read(commit)).entries
+            if entry.position not in waiting
+        ]
+        if len(rows) >= _AT_ONCE:
+            parts.index.add(rows, rows[-1].position, commit)
+            rows = []
+    if last:
+        parts.index.add(rows, flushed, last)
+
+
+def _feed_tip(parts: Parts) -> str:
+    """The feed's tip; where feed or tip are gone, a new feed under a new store id."""
+    tip = parts.refs.read(FEED)
+    if tip is not None and parts.objects.holds(tip):
+        return tip
+    root = new_feed(parts.stamper.clock)
+    parts.objects.add([root])
+    parts.refs.move([RefUpdate(FEED, root.id, frozenset({tip}))])
+    _LOG.warning("the feed was lost: positions are given anew, under a new store id")
+    return root.id
+
+
+def _salvage(parts: Parts, error: sqlite3.DatabaseError) -> list[JournalRow]:
+    """Keep the damaged journal aside and read what it still gives."""
+    folder = parts.layout.salvage
+    make_directory(folder)
+    kept = folder / f"journal-{time.time_ns()}.db"
+    parts.journal.reopen()
+    for suffix in ("", "-wal", "-shm"):
+        path = parts.layout.journal.with_name(f"journal.db{suffix}")
+        if path.exists():
+            path.rename(kept.with_name(f"{kept.name}{suffix}"))
+    _LOG.warning("journal.db is damaged (%s); it is kept as %s", error, kept)
+    rows = []
+    for row in _readable_rows(kept):
+        try:
+            objects_of(row)
+        except (StoreCorrupted, ValueError, TypeError, AttributeError) as why:
+            _LOG.warning("a journal row at position %s cannot be read: %s", row.position, why)
+        else:
+            rows.append(row)
+    _LOG.warning("%d events were salvaged from %s", len(rows), kept)
+    return rows
+
+
+def _readable_rows(path: Path) -> Iterator[JournalRow]:
+    """What a damaged journal still gives: from both ends, and one by one between them."""
+    db = sqlite3.connect(path, isolation_level=None)
+    found: dict[int, JournalRow] = {}
+    try:
+        for order in ("ASC", "DESC"):
+            with contextlib.suppress(sqlite3.DatabaseError):
+                for row in db.execute(f"{SELECT_PENDING} ORDER BY position {order}"):
+                    found[row[0]] = JournalRow._make(row)
+        for position in range(min(found, default=0), max(found, default=0)):
+            if position not in found:
+                with contextlib.suppress(sqlite3.DatabaseError):
+                    row = db.execute(f"{SELECT_PENDING} WHERE position = ?", (position,)).fetchone()
+                    if row is not None:
+                        found[position] = JournalRow._make(row)
+                        continue
+                _LOG.warning("the journal's row at position %d is lost", position)
+    finally:
+        db.close()
+    yield from (found[position] for position in sorted(found))

@@ -1,0 +1,312 @@
+"""Refs: only ever compared and swapped, by git's own protocol for its files backend.
+
+Loose refs, one file each under a ``.lock``, for a few; one rewrite of ``packed-refs`` for many.
+``git update-ref`` would do the first, but it starts a process, syncs no directory, and a killed
+flusher leaves it running; a repeated transaction also fails for ever on refs that moved before the
+crash. Here a ref that is where it should be is done, and one bad ref never holds back another.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from gitstore.backends.git.files import sync_directory, sync_file
+from gitstore.backends.git.layout import DIRECTORY_MODE, FILE_MODE, StoreLayout
+from gitstore.core.errors import StoreCorrupted, StoreUnavailable
+
+PACK_FROM = 64
+"""From so many refs on, one rewrite of ``packed-refs`` beats a lock file for each."""
+
+_LOCK_TIMEOUT = 2.0
+_STALE_SECONDS = 600
+_HEADER = b"# pack-refs with: peeled fully-peeled sorted \n"
+_ID = re.compile(rb"[0-9a-f]{40}").fullmatch
+
+
+@dataclass(frozen=True, slots=True)
+class RefUpdate:
+    """Move ``name`` to ``new`` if it is at one of ``olds``; ``None`` is "not there".
+
+    ``new=None`` deletes the ref.
+    """
+
+    name: str
+    new: str | None
+    olds: frozenset[str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class RefFailure:
+    """A ref that was not moved: ``found`` is where it is when it was elsewhere, else see why."""
+
+    update: RefUpdate
+    why: str
+    found: str | None = None
+
+
+class RefLocked(StoreUnavailable):
+    """Another process holds git's lock on a ref."""
+
+    hint = "If no git process is running on the store, remove the .lock file."
+
+
+class Refs:
+    """The refs of one store."""
+
+    def __init__(self, layout: StoreLayout) -> None:
+        self._layout = layout
+        self._packed_key: tuple[int, ...] | None = None
+        self._packed: dict[str, bytes] = {}
+
+    def read(self, name: str) -> str | None:
+        """The id a ref stands at, ``None`` where it is not there."""
+        loose = self._read_loose(name)
+        return loose if loose is not None else self._read_packed(name)
+
+    def under(self, prefix: str) -> dict[str, str]:
+        """All refs whose names begin with ``prefix`` (which ends with ``/``), sorted by name."""
+        found = {
+            name: line[:40].decode()
+            for name, line in self._packed_refs().items()
+            if name.startswith(prefix)
+        }
+        for name in self._walk(self._layout.root / prefix, prefix):
+            loose = self._read_loose(name)
+            if loose is not None:
+                found[name] = loose
+        return dict(sorted(found.items()))
+
+    def signature(self) -> tuple[int, ...]:
+        """What changes when a stream ref is moved by anyone; two stats, 3 µs."""
+        loose = self._layout.stream_refs.stat().st_mtime_ns
+        return (loose, *_file_key(self._layout.packed_refs))
+
+    def move(self, updates: Sequence[RefUpdate]) -> list[RefFailure]:
+        """Move refs durably, each checked against its old values; gives those that did not move."""
+        if len(updates) >= PACK_FROM:
+            return self._move_packed(updates)
+        failures = [failure for update in updates if (failure := self._move_loose(update))]
+        folders = {(self._layout.root / u.name).parent for u in updates}
+        for folder in folders:
+            if folder.is_dir():
+                sync_directory(folder)
+        return failures
+
+    def clear_stale_locks(self) -> None:
+        """Remove locks a crash left behind; call while holding the store's flush lock.
+
+        Stale is what is older than ten minutes or than the machine's start.
+        """
+        folders = [self._layout.root, self._layout.root / "refs", self._layout.stream_refs]
+        for folder in folders:
+            for entry in os.scandir(folder) if folder.is_dir() else ():
+                if entry.name.endswith(".lock") and entry.is_file(follow_symlinks=False):
+                    _remove_if_stale(Path(entry.path))
+
+    def _read_loose(self, name: str) -> str | None:
+        try:
+            content = (self._layout.root / name).read_bytes()
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+            return None
+        value = content.rstrip(b"\n")
+        if not _ID(value):
+            raise StoreCorrupted(f"ref {name} holds no commit id: {content[:60]!r}")
+        return value.decode()
+
+    def _read_packed(self, name: str) -> str | None:
+        line = self._packed_refs().get(name)
+        return line[:40].decode() if line else None
+
+    def _packed_refs(self) -> Mapping[str, bytes]:
+        """Name → its lines in ``packed-refs`` (a peeled tag has two), kept while unchanged."""
+        key = _file_key(self._layout.packed_refs)
+        if key == self._packed_key:
+            return self._packed
+        packed: dict[str, bytes] = {}
+        name = ""
+        if key[0] >= 0:
+            for line in self._layout.packed_refs.read_bytes().split(b"\n"):
+                if line[:1] == b"^":
+                    packed[name] += line + b"\n"
+                elif line and line[:1] != b"#":
+                    name = os.fsdecode(line[41:])
+                    packed[name] = line + b"\n"
+        # A rewrite between stat and read would go unseen: only what stands still is kept.
+        self._packed_key = key if _file_key(self._layout.packed_refs) == key else None
+        self._packed = packed
+        return packed
+
+    def _walk(self, folder: Path, prefix: str) -> Iterator[str]:
+        try:
+            entries = sorted(os.scandir(folder), key=lambda e: e.name)
+        except (FileNotFoundError, NotADirectoryError):
+            return
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                yield from self._walk(Path(entry.path), f"{prefix}{entry.name}/")
+            elif not entry.name.endswith(".lock"):
+                yield prefix + entry.name
+
+    def _move_loose(self, update: RefUpdate) -> RefFailure | None:
+        path = self._layout.root / update.name
+        try:
+            path.parent.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
+            with _LockFile(path) as lock:
+                found = self.read(update.name)
+                if found == update.new:
+                    return None
+                if found not in update.olds:
+                    return RefFailure(update, f"it is at {found or 'no commit'}", found)
+                if update.new is None:
+                    self._delete(update.name)
+                else:
+                    _drop_empty_directory(path)
+                    lock.commit(update.new.encode() + b"\n")
+        except (OSError, RefLocked, StoreCorrupted) as error:
+            return RefFailure(update, f"{error}")
+        return None
+
+    def _delete(self, name: str) -> None:
+        """Take a ref away; from ``packed-refs`` first, or the old value would shine through."""
+        if name in self._packed_refs():
+            with _LockFile(self._layout.packed_refs) as lock:
+                kept = {n: line for n, line in self._packed_refs().items() if n != name}
+                lock.commit(_packed_content(kept))
+        (self._layout.root / name).unlink(missing_ok=True)
+
+    def _move_packed(self, updates: Sequence[RefUpdate]) -> list[RefFailure]:
+        failures: list[RefFailure] = []
+        with _LockFile(self._layout.packed_refs) as lock:
+            lines = dict(self._packed_refs())
+            loose = set(self._loose_among(updates))
+            for update in updates:
+                found = self.read(update.name) if update.name in loose else _id_of(lines, update)
+                if update.new is None or (found != update.new and found not in update.olds):
+                    failures.append(RefFailure(update, f"it is at {found or 'no commit'}", found))
+                else:
+                    lines[update.name] = b"%b %b\n" % (
+                        update.new.encode(),
+                        os.fsencode(update.name),
+                    )
+            lock.commit(_packed_content(lines))
+        failed = {failure.update.name for failure in failures}
+        for update in updates:
+            if update.name in loose and update.name not in failed:
+                failure = self._drop_loose_twin(update)
+                failures += [failure] if failure else []
+        sync_directory(self._layout.stream_refs)
+        return failures
+
+    def _drop_loose_twin(self, update: RefUpdate) -> RefFailure | None:
+        """Remove the loose file that hides the packed value, unless it has moved meanwhile."""
+        path = self._layout.root / update.name
+        try:
+            with _LockFile(path):
+                found = self._read_loose(update.name)
+                if found not in update.olds and found != update.new:
+                    return RefFailure(update, f"it is at {found or 'no commit'}", found)
+                path.unlink(missing_ok=True)
+        except (OSError, RefLocked, StoreCorrupted) as error:
+            return RefFailure(update, f"{error}")
+        return None
+
+    def _loose_among(self, updates: Iterable[RefUpdate]) -> Iterator[str]:
+        """Those of the refs that have a file; one listing instead of a look for each."""
+        present = {entry.name for entry in os.scandir(self._layout.stream_refs)}
+        for update in updates:
+            folder, _, leaf = update.name.rpartition("/")
+            if folder == "refs/streams":
+                if leaf in present:
+                    yield update.name
+            elif (self._layout.root / update.name).exists():
+                yield update.name
+
+
+class _LockFile:
+    """Git's lock on ``path``: ``path.lock``, which becomes the file's next content."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = path.with_name(f"{path.name}.lock")
+        self._descriptor = -1
+        self._ours = False
+
+    def __enter__(self) -> _LockFile:
+        self._descriptor = _lock(self._lock)
+        self._ours = True
+        return self
+
+    def commit(self, content: bytes) -> None:
+        """Put ``content`` at ``path``, durable but for its directory entry; frees the lock."""
+        view = memoryview(content)
+        while view:
+            view = view[os.write(self._descriptor, view) :]
+        sync_file(self._descriptor)
+        self._lock.replace(self._path)
+        self._ours = False
+        # For a ref its caller syncs the directory, once for all.
+        if self._path.name == "packed-refs":
+            sync_directory(self._path.parent)
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._descriptor)
+        if self._ours:  # after a commit the name may be another process's lock
+            self._lock.unlink(missing_ok=True)
+
+
+def _packed_content(lines: Mapping[str, bytes]) -> bytes:
+    names = sorted(lines, key=os.fsencode)
+    return _HEADER + b"".join([lines[name] for name in names])
+
+
+def _lock(path: Path) -> int:
+    """Take git's lock file, waiting for another holder a while; its open descriptor."""
+    deadline = time.monotonic() + _LOCK_TIMEOUT
+    pause = 0.002
+    while True:
+        try:
+            return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE)
+        except FileExistsError:
+            if _remove_if_stale(path):
+                continue
+            if time.monotonic() > deadline:
+                raise RefLocked(f"{path} exists: another git process holds it") from None
+            time.sleep(pause)
+            pause = min(pause * 2, 0.1)
+
+
+def _remove_if_stale(lock: Path) -> bool:
+    try:
+        changed = lock.stat().st_mtime
+    except FileNotFoundError:
+        return True
+    boot = time.time() - time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+    if changed > time.time() - _STALE_SECONDS and changed >= boot - 1:
+        return False
+    lock.unlink(missing_ok=True)
+    return True
+
+
+def _drop_empty_directory(path: Path) -> None:
+    """Git leaves empty directories where refs with deeper names stood; they block a file."""
+    if path.is_dir():
+        for folder, _, _ in os.walk(path, topdown=False):
+            Path(folder).rmdir()
+
+
+def _id_of(lines: Mapping[str, bytes], update: RefUpdate) -> str | None:
+    line = lines.get(update.name)
+    return line[:40].decode() if line else None
+
+
+def _file_key(path: Path) -> tuple[int, int, int]:
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return (-1, -1, -1)
+    return (found.st_mtime_ns, found.st_size, found.st_ino)

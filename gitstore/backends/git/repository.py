@@ -1,0 +1,173 @@
+"""The bare repository itself: how it is made, and how it is known to be an event store."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import shutil
+import uuid
+from importlib import resources
+from pathlib import Path
+
+from gitstore.backends.git import feed
+from gitstore.backends.git.commits import COMMITTER, EMPTY_TREE, GitObject
+from gitstore.backends.git.files import sync_tree
+from gitstore.backends.git.gitcommand import init_bare
+from gitstore.backends.git.layout import DIRECTORY_MODE, FEED, FORMAT, StoreLayout
+from gitstore.backends.git.objects import Objects
+from gitstore.backends.git.refs import Refs, RefUpdate
+from gitstore.backends.stamping import Clock
+from gitstore.core.errors import StoreCorrupted, StoreNotFound, UnsupportedFormat
+from gitstore.core.timestamps import to_microseconds
+
+FORMAT_VERSION = 1
+_SUBJECT = f"gitstore format {FORMAT_VERSION}"
+
+_CONFIG = """\
+[core]
+	useReplaceRefs = false
+	logAllRefUpdates = false
+[gc]
+	auto = 0
+[maintenance]
+	auto = false
+[receive]
+	hideRefs = refs/streams
+	denyNonFastForwards = true
+[pretty]
+	event = format:%C(auto)%h %C(blue)%ad%C(reset) %s%n%w(0,8,8)%b
+[log]
+	date = iso-local
+"""
+
+_README = """\
+# Events
+
+This repository is an event store: every event is a commit, every stream of events is a ref under
+`refs/streams/`. Plain git reads it:
+
+    git log streams/task-AUTH-001          # what happened to one thing, newest first
+    git log feed                           # what happened here, in the order it arrived
+    git for-each-ref refs/streams          # every stream and its last event
+
+A plain clone does not fetch the streams by itself. Either clone with `git clone --mirror`, or:
+
+    git fetch origin '+refs/streams/*:refs/streams/*'
+
+FORMAT.md beside this file says what each commit holds. Do not commit here by hand: events are
+appended with `sc-events append`, which checks and numbers them.
+"""
+
+
+def create(layout: StoreLayout, clock: Clock) -> None:
+    """Make an empty store; where another process is faster, its store is the one."""
+    layout.root.parent.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
+    aside = layout.root.with_name(f".{layout.root.name}.{secrets.token_hex(6)}.tmp")
+    try:
+        init_bare(aside)
+        _fill(StoreLayout(aside), clock)
+        sync_tree(aside)
+        aside.rename(layout.root)
+    except OSError:
+        if not is_store(layout):
+            raise
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def is_store(layout: StoreLayout) -> bool:
+    """Whether something that calls itself an event store is there, of whichever format."""
+    return (layout.root / "HEAD").is_file() and (layout.root / "gitstore").is_dir()
+
+
+def check_format(layout: StoreLayout, refs: Refs, objects: Objects) -> None:
+    """Raise unless the repository is an event store of this format.
+
+    ``StoreNotFound`` where there is none, ``UnsupportedFormat`` where it is of another format.
+    """
+    if not layout.root.exists():
+        raise StoreNotFound(layout.root)
+    if not (layout.root / "HEAD").is_file() or not layout.objects.is_dir():
+        raise StoreNotFound(
+            layout.root,
+            why="there is something else",
+            hint="Give the path of a store, or one that does not exist yet.",
+        )
+    at = refs.read(FORMAT)
+    if at is None:
+        raise UnsupportedFormat(
+            f"{layout.root} is a git repository, but no event store: it has no {FORMAT}",
+            hint="Give the path of a store, or one that does not exist yet.",
+        )
+    if at != format_objects()[-1].id:
+        _check_other_format(layout.root, objects.read(at))
+
+
+def store_id(objects: Objects, tip: str) -> str:
+    """The random id of a store, which stands in its feed's first commit."""
+    for commit in feed.read_back(objects, tip):
+        if commit.store_id is not None:
+            return commit.store_id
+    raise StoreCorrupted("the feed's first commit names no store")
+
+
+def new_feed(clock: Clock) -> GitObject:
+    """The first commit of a new feed, under a new store id."""
+    return feed.encode_root(str(uuid.uuid4()), to_microseconds(clock()) // 1_000_000)
+
+
+def format_objects() -> list[GitObject]:
+    """The objects of ``refs/heads/main``, its commit last; the same in every store."""
+    page = resources.files("gitstore.backends.git").joinpath("FORMAT.md").read_bytes()
+    blobs = [GitObject.of("blob", page), GitObject.of("blob", _README.encode())]
+    entries = zip((b"FORMAT.md", b"README.md"), blobs, strict=True)
+    tree = GitObject.of(
+        "tree", b"".join(b"100644 %b\0%b" % (n, bytes.fromhex(b.id)) for n, b in entries)
+    )
+    commit = b"tree %b\nauthor %b 0 +0000\ncommitter %b 0 +0000\n\n%b\n" % (
+        tree.id.encode(),
+        COMMITTER,
+        COMMITTER,
+        _SUBJECT.encode(),
+    )
+    return [*blobs, tree, GitObject.of("commit", commit)]
+
+
+def _fill(layout: StoreLayout, clock: Clock) -> None:
+    """What makes a bare repository an event store."""
+    with (layout.root / "config").open("a") as config:
+        config.write(_CONFIG)
+    layout.root.chmod(DIRECTORY_MODE)
+    layout.local.mkdir(mode=DIRECTORY_MODE)
+    layout.stream_refs.mkdir(mode=DIRECTORY_MODE, exist_ok=True)
+    layout.packs.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
+    objects, refs = Objects(layout), Refs(layout)
+    page, root = format_objects(), new_feed(clock)
+    empty = GitObject.of("tree", b"")
+    assert empty.id == EMPTY_TREE
+    objects.add([empty, root])
+    objects.add(page)
+    for name, item in ((FORMAT, page[-1]), (FEED, root)):
+        failures = refs.move([RefUpdate(name, item.id, frozenset({None}))])
+        assert not failures, failures
+    for folder, _, names in os.walk(layout.root):
+        Path(folder).chmod(DIRECTORY_MODE)
+        for name in names:
+            path = Path(folder, name)
+            path.chmod(path.stat().st_mode & 0o700)
+
+
+def _check_other_format(root: Path, commit: bytes) -> None:
+    """A later release may word the pages anew; only the number of the format counts."""
+    subject = commit.partition(b"\n\n")[2].partition(b"\n")[0].decode(errors="replace")
+    match = re.fullmatch(r"gitstore format (\d+)", subject)
+    if match is None:
+        raise UnsupportedFormat(
+            f"{root} is a git repository, but no event store: {FORMAT} says {subject!r:.80}",
+            hint="Give the path of a store, or one that does not exist yet.",
+        )
+    if int(match[1]) != FORMAT_VERSION:
+        raise UnsupportedFormat(
+            f"the store at {root} has format {match[1]}, this version knows {FORMAT_VERSION}"
+        )

@@ -1,0 +1,427 @@
+"""The git event store: the contract of ``gitstore.core.protocol`` on a bare repository."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import logging
+import os
+import sqlite3
+import threading
+import weakref
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Literal, TypeVar
+
+from gitstore.backends.git import recovery, repository
+from gitstore.backends.git.background import BackgroundFlush
+from gitstore.backends.git.files import holds_wal
+from gitstore.backends.git.flushing import Flusher
+from gitstore.backends.git.gitcommand import check_version
+from gitstore.backends.git.index import IndexDamaged
+from gitstore.backends.git.journal import JournalRow
+from gitstore.backends.git.layout import QUARANTINE, StoreLayout
+from gitstore.backends.git.parts import Parts
+from gitstore.backends.git.reading import Reader
+from gitstore.backends.git.reconciling import Reconciler
+from gitstore.backends.git.verifying import Verifier, VerifyReport
+from gitstore.backends.git.writing import Writer
+from gitstore.backends.stamping import Stamper
+from gitstore.core.base import BaseEventStore
+from gitstore.core.errors import EventStoreError, StoreNotFound, StoreUnavailable
+from gitstore.core.event import DomainEvent, RecordedEvent
+from gitstore.core.expected import ANY, ExpectedVersion
+from gitstore.core.filters import EventFilter, Names
+from gitstore.core.idempotence import Proposal
+from gitstore.core.names import category_of, check_event_id, check_stream_id
+from gitstore.core.protocol import Capabilities, Handler
+from gitstore.core.subscriptions import Subscriptions
+
+_LOG = logging.getLogger("gitstore.store")
+_WAIT_AT_OPEN = 2.0
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class StoreStatus:
+    """A store at a glance.
+
+    ``unflushed``: events that are durable and not in git yet; ``size``: bytes on disk of the whole
+    store; ``notes``: sentences about anything that wants a look.
+    """
+
+    where: Path
+    format: str
+    store_id: str
+    events: int
+    streams: int
+    unflushed: int
+    size: int
+    notes: tuple[str, ...]
+
+
+class GitEventStore(BaseEventStore):
+    """Events as commits in a bare git repository. Safe for threads and processes, not over a fork.
+
+    Made by ``open``, or by ``gitstore.open_store``.
+    """
+
+    capabilities = Capabilities(durable=True, multi_process=True, commits=True)
+
+    def __init__(self, parts: Parts, flush: Literal["background", "append"]) -> None:
+        self._parts = parts
+        self._process = os.getpid()
+        self._closed = threading.Event()
+        self._flusher = Flusher(parts)
+        self._reconciler = Reconciler(parts, self._flusher)
+        self._reader = Reader(parts, self._repair_index)
+        self._subscriptions = Subscriptions()
+        self._writer = Writer(parts, self._flusher, self._subscriptions.enqueue, self._look_outside)
+        self._background = BackgroundFlush(self.flush)
+        self._flush_mode = flush
+        self._wrote = False
+        self._signature: tuple[int, ...] = ()
+        self._at_exit = _close_at_exit(self)
+
+    @classmethod
+    def open(
+        cls,
+        path: Path,
+        *,
+        create: bool = True,
+        flush: Literal["background", "append"] = "background",
+        stamper: Stamper | None = None,
+    ) -> GitEventStore:
+        """Open the store at ``path``; see ``gitstore.open_store``."""
+        check_version()
+        layout = StoreLayout(path)
+        stamper = stamper or Stamper()
+        if not path.exists():
+            if not create:
+                raise StoreNotFound(path)
+            repository.create(layout, stamper.clock)
+        read_only = not os.access(layout.root, os.W_OK)
+        wal = holds_wal(path)
+        if not wal:
+            _LOG.warning("%s is on a network file system: appends are slower there", path)
+        parts = Parts.of(
+            layout,
+            stamper,
+            wal=wal,
+            read_only=read_only,
+            folds_case=_folds_case(layout),
+        )
+        repository.check_format(layout, parts.refs, parts.objects)
+        store = cls(parts, flush)
+        try:
+            store._prepare(create=create)
+        except BaseException:
+            store._release()
+            raise
+        return store
+
+    def append(self, event: DomainEvent, expected_version: ExpectedVersion = ANY) -> RecordedEvent:
+        return self._append([Proposal.of(event)], {event.stream_id: expected_version})[0]
+
+    def append_many(
+        self,
+        events: Iterable[DomainEvent],
+        expected_versions: Mapping[str, ExpectedVersion] | None = None,
+    ) -> list[RecordedEvent]:
+        return self._append([Proposal.of(event) for event in events], expected_versions or {})
+
+    def read_stream(
+        self,
+        stream_id: str,
+        after_version: int = 0,
+        to_version: int | None = None,
+        limit: int | None = None,
+        backwards: bool = False,
+    ) -> Iterator[RecordedEvent]:
+        check_stream_id(stream_id)
+        self._check_open()
+        return self._reader.stream(stream_id, after_version, to_version, limit, backwards=backwards)
+
+    def read_all(
+        self,
+        after_position: int = 0,
+        types: Names = None,
+        streams: Names = None,
+        categories: Names = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        limit: int | None = None,
+        backwards: bool = False,
+        *,
+        users: Names = None,
+        correlations: Names = None,
+    ) -> Iterator[RecordedEvent]:
+        wanted = EventFilter.of(types, streams, categories, users, correlations, since, until)
+        self._check_open()
+        return self._reader.all(wanted, after_position, limit, backwards=backwards)
+
+    def follow(
+        self,
+        after_position: int = 0,
+        types: Names = None,
+        streams: Names = None,
+        categories: Names = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        *,
+        users: Names = None,
+        correlations: Names = None,
+        stop: threading.Event | None = None,
+    ) -> Iterator[RecordedEvent]:
+        wanted = EventFilter.of(types, streams, categories, users, correlations, since, until)
+        self._check_open()
+        return self._reader.follow(wanted, after_position, stop or threading.Event(), self._closed)
+
+    def streams(self, category: str | None = None) -> Iterator[str]:
+        self._check_open()
+        waiting = self._parts.journal.streams()
+        names = set(self._with_sound_index(lambda: self._parts.index.streams(category)))
+        names.update(s for s in waiting if category in (None, category_of(s)))
+        return iter(sorted(names))
+
+    def subscribe(self, handler: Handler) -> Callable[[], None]:
+        self._check_open()
+        return self._subscriptions.add(handler)
+
+    def find_event(self, event_id: str) -> RecordedEvent | None:
+        check_event_id(event_id)
+        self._check_open()
+        return self._with_sound_index(lambda: self._reader.by_id(event_id))
+
+    def find_commit(self, prefix: str) -> RecordedEvent | None:
+        """The event of the commit with this id, or with this id's first 4 to 40 hex digits.
+
+        ``ValueError`` where several events' commits begin so.
+        """
+        self._check_open()
+        return self._with_sound_index(lambda: self._reader.by_commit(prefix))
+
+    def flush(self) -> None:
+        """Bring every recorded event into git, and wait until it is there.
+
+        Raises ``StoreUnavailable`` where some could not be moved: they are durable in the journal.
+        """
+        self._check_open()
+        with self._parts.flush_lock.held():
+            self._flush_locked()
+
+    def verify(self) -> VerifyReport:
+        """Hold the whole store against git, event by event; ``ok``, and ``findings``."""
+        self._check_open()
+        if self._parts.read_only:
+            return Verifier(self._parts).run()
+        with self._parts.flush_lock.held():
+            self._flusher.finish_intent()
+            return Verifier(self._parts).run()
+
+    def status(self) -> StoreStatus:
+        """The store at a glance; changes nothing."""
+        self._check_open()
+        parts = self._parts
+        events, _ = self._with_sound_index(parts.index.counts)
+        state = parts.journal.state()
+        unflushed = parts.journal.count()
+        return StoreStatus(
+            parts.layout.root,
+            f"gitstore format {repository.FORMAT_VERSION}",
+            state.store_id,
+            events + unflushed,
+            sum(1 for _ in self.streams()),
+            unflushed,
+            sum(f.stat().st_size for f in parts.layout.root.rglob("*") if f.is_file()),
+            tuple(self._notes()),
+        )
+
+    def close(self) -> None:
+        if self._closed.is_set() or os.getpid() != self._process:
+            return
+        self._background.stop()
+        if self._wrote:
+            try:
+                self.flush()
+            except (EventStoreError, OSError) as error:
+                _LOG.warning("events are recorded, but not in git yet: %s", error)
+        self._closed.set()
+        atexit.unregister(self._at_exit)
+        self._release()
+
+    def _append(
+        self, proposals: Sequence[Proposal], expected: Mapping[str, ExpectedVersion]
+    ) -> list[RecordedEvent]:
+        self._check_writable()
+        appended = self._with_sound_index(lambda: self._writer.append(proposals, expected))
+        if appended.is_new:
+            self._after_append()
+        return appended.events
+
+    def _after_append(self) -> None:
+        self._wrote = True
+        if self._flush_mode == "append":
+            self.flush()
+        else:
+            self._background.wake()
+        if self._subscriptions:
+            self._subscriptions.deliver()
+
+    def _prepare(self, *, create: bool) -> None:
+        """Make good what a crash, a user or another program left; see ``recovery``."""
+        salvaged = recovery.prepare_journal(self._parts)
+        recovery.prepare_index(self._parts)
+        if self._parts.read_only:
+            return
+        if salvaged:
+            self._readmit(salvaged)
+        if not self._has_leftovers(for_writing=create):
+            return
+        # Another process may be flushing: then it does what is to do here.
+        if self._parts.flush_lock.try_acquire(_WAIT_AT_OPEN):
+            try:
+                self._reconcile_locked()
+                if create:
+                    self._flush_locked()
+                    self._flusher.clear_leftovers()
+            finally:
+                self._parts.flush_lock.release()
+
+    def _has_leftovers(self, *, for_writing: bool) -> bool:
+        journal = self._parts.journal
+        if self._reconciler.is_due():
+            return True
+        return for_writing and (journal.state().intent is not None or journal.count() > 0)
+
+    def _flush_locked(self) -> None:
+        self._reconcile_locked()
+        try:
+            self._flusher.flush()
+        except IndexDamaged:
+            recovery.rebuild_index(self._parts)
+            self._flusher.flush()
+        if self._flusher.contested:
+            stream, why = next(iter(self._flusher.contested.items()))
+            raise StoreUnavailable(
+                f"{len(self._flusher.contested)} streams could not be moved into git, "
+                f"the first {stream!r}: {why}",
+                hint="Their events are durable in the journal; remove the cause and flush again.",
+            )
+
+    def _reconcile_locked(self) -> None:
+        if self._reconciler.is_due():
+            changes = self._reconciler.run()
+            if changes.adopted:
+                self._writer.forget()
+
+    def _look_outside(self) -> None:
+        """Before an append: did others move refs, or take the journal away? Four stats."""
+        if self._parts.journal.is_replaced():
+            self._replace_journal()
+        signature = self._parts.refs.signature()
+        if signature == self._signature:
+            return
+        if self._reconciler.is_due():
+            # Held: a flush is moving refs right now, and looks for itself.
+            if self._parts.flush_lock.try_acquire():
+                try:
+                    self._reconcile_locked()
+                finally:
+                    self._parts.flush_lock.release()
+        else:
+            self._signature = signature
+
+    def _replace_journal(self) -> None:
+        """The journal was deleted under us: what is pending is still readable, so keep it."""
+        waiting = list(self._parts.journal.pending(1 << 40))
+        self._parts.journal.reopen()
+        _LOG.warning("journal.db was deleted or replaced; %d events are kept", len(waiting))
+        waiting += recovery.prepare_journal(self._parts)
+        self._writer.forget()
+        self._readmit(waiting)
+
+    def _readmit(self, rows: Sequence[JournalRow]) -> None:
+        for old, new in self._with_sound_index(lambda: self._writer.readmit(rows)):
+            _LOG.warning(
+                "%s@%d is now %s@%d: its place was taken",
+                old.stream,
+                old.version,
+                new.stream,
+                new.version,
+            )
+        self._wrote = True
+        self._background.wake()
+
+    def _with_sound_index(self, act: Callable[[], T]) -> T:
+        """``act``, once more after a rebuild where the index turns out to be damaged."""
+        try:
+            return act()
+        except IndexDamaged as error:
+            _LOG.warning("%s", error)
+            self._repair_index()
+            return act()
+
+    def _repair_index(self) -> None:
+        recovery.prepare_index(self._parts)
+        self._writer.forget()
+
+    def _notes(self) -> Iterator[str]:
+        kept = self._parts.refs.under(QUARANTINE)
+        if kept:
+            yield f"{len(kept)} foreign tips in quarantine: git for-each-ref {QUARANTINE}"
+        if self._parts.layout.salvage.is_dir():
+            yield f"damaged files are kept in {self._parts.layout.salvage}"
+        for stream, why in self._flusher.contested.items():
+            yield f"stream {stream} waits in the journal: {why}"
+
+    def _check_open(self) -> None:
+        if os.getpid() != self._process:
+            raise StoreUnavailable(
+                "this store was opened before a fork, in the parent process",
+                hint="Open the store again in this process.",
+            )
+        if self._closed.is_set():
+            raise StoreUnavailable("the store is closed", hint="Open it again with open_store().")
+
+    def _check_writable(self) -> None:
+        self._check_open()
+        if self._parts.read_only:
+            raise StoreUnavailable(
+                f"{self._parts.layout.root} is read only",
+                hint="Give yourself leave to write there, or append to another store.",
+            )
+
+    def _release(self) -> None:
+        parts = self._parts
+        if not parts.read_only:
+            # The last to close folds the logs away, which must not race a write.
+            with parts.write_lock.held():
+                parts.journal.close()
+            with contextlib.suppress(sqlite3.Error):
+                parts.index.close()
+        else:
+            parts.journal.close()
+            parts.index.close()
+        parts.objects.close()
+        parts.write_lock.close()
+        parts.flush_lock.close()
+
+
+def _close_at_exit(store: GitEventStore) -> Callable[[], None]:
+    """Close a forgotten store when the interpreter ends, without keeping it alive until then."""
+    reference = weakref.ref(store)
+
+    def close() -> None:
+        forgotten = reference()
+        if forgotten is not None:
+            forgotten.close()
+
+    atexit.register(close)
+    return close
+
+
+def _folds_case(layout: StoreLayout) -> bool:
+    return (layout.root / "head").exists()

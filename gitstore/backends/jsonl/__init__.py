@@ -1,0 +1,1 @@
+"""Events as lines of JSON: the exchange format every event tool can read."""

@@ -1,0 +1,104 @@
+"""JSON lines: from bytes to numbered lines to events, each error naming file and line."""
+
+from __future__ import annotations
+
+import codecs
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from gitstore.core.errors import EventStoreError, InvalidEvent
+from gitstore.core.event import DomainEvent
+
+MAX_LINE = 256 * 1024 * 1024
+"""Most bytes of one line: a file that is no text must not be read into memory whole."""
+_SPOOL_IN_MEMORY = 8 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of a file: ``file`` as people name it, ``number`` from 1, ``text`` stripped."""
+
+    file: str
+    number: int
+    text: bytes
+
+    @property
+    def place(self) -> str:
+        """``file:number``."""
+        return f"{self.file}:{self.number}"
+
+
+class BadLine(InvalidEvent):
+    """A line that cannot be imported.
+
+    ``file`` and ``line``: where it stands; ``reason``: what is wrong with it.
+    """
+
+    hint = "Correct the line and run it again; nothing was recorded."
+
+    def __init__(self, file: str, line: int, reason: str, *, hint: str | None = None) -> None:
+        self.file = file
+        self.line = line
+        self.reason = reason
+        super().__init__(f"{file}:{line}: {reason}", hint=hint)
+
+
+def seekable(stream: BinaryIO) -> BinaryIO:
+    """``stream`` itself, or where it can be read only once (a pipe) a temporary copy of it."""
+    if stream.seekable():
+        return stream
+    # On disk from 8 MiB on, and unlinked by the system whatever becomes of this process.
+    copy = tempfile.SpooledTemporaryFile(max_size=_SPOOL_IN_MEMORY)  # noqa: SIM115 - the caller's
+    shutil.copyfileobj(stream, copy, 1024 * 1024)
+    copy.seek(0)
+    return copy  # type: ignore[return-value]  # typeshed: it is one in all but name
+
+
+def size_of(stream: BinaryIO) -> int:
+    """How many bytes a seekable stream has from here on; it stays where it is."""
+    here = stream.tell()
+    end = stream.seek(0, os.SEEK_END)
+    stream.seek(here)
+    return end - here
+
+
+def read_lines(stream: BinaryIO, name: str) -> Iterator[Line]:
+    r"""The lines of ``stream`` that are not empty, numbered as an editor numbers them.
+
+    Split at ``\n`` and nowhere else: U+2028, U+0085 and a lone ``\r`` may stand inside JSON. A
+    ``\r`` before the ``\n`` and a byte order mark at the start are taken off.
+    """
+    number = 0
+    while text := stream.readline(MAX_LINE + 1):
+        number += 1
+        if number == 1:
+            text = text.removeprefix(codecs.BOM_UTF8)
+        if len(text) > MAX_LINE:
+            raise BadLine(name, number, f"the line is longer than {MAX_LINE:,} bytes")
+        stripped = text.strip(b" \t\r\n")
+        if stripped:
+            yield Line(name, number, stripped)
+
+
+def parse_line(line: Line) -> DomainEvent:
+    """The event of one line; ``BadLine`` where it is none."""
+    try:
+        return DomainEvent.from_json(line.text)
+    except EventStoreError as error:
+        raise bad_line(line, error) from error
+
+
+def bad_line(line: Line, error: EventStoreError) -> BadLine:
+    """``error``, which says what is wrong with an event, as an error of its line."""
+    return BadLine(line.file, line.number, str(error), hint=_hint(line, error))
+
+
+def _hint(line: Line, error: EventStoreError) -> str | None:
+    if line.text.startswith(b"["):
+        return "One event a line is read, no JSON array; `jq -c '.[]'` makes lines of an array."
+    # The hint of the class speaks of appending; that of this one error says what is wrong.
+    return error.hint if error.hint != type(error).hint else None

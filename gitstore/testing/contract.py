@@ -1,0 +1,58 @@
+"""``EventStoreContract``: what every store promises, a test for each clause.
+
+A backend's whole test is a subclass with one fixture::
+
+    class TestMyStore(EventStoreContract):
+        @pytest.fixture
+        def make_store(self, tmp_path):
+            return lambda: MyStore(tmp_path)
+
+``make_store`` opens a store on the same place at each call where the backend is durable, and a
+fresh one where it is not. Differences between backends are read from ``store.capabilities`` alone.
+``pytest.register_assert_rewrite("gitstore.testing")`` in a ``conftest.py`` makes failures readable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from gitstore.core.base import BaseEventStore
+from gitstore.testing.contract_appending import AppendingContract
+from gitstore.testing.contract_concurrency import ConcurrencyContract
+from gitstore.testing.contract_data import DataContract
+from gitstore.testing.contract_delivery import FollowingContract, SubscribingContract
+from gitstore.testing.contract_filters import FilterContract
+from gitstore.testing.contract_idempotence import IdempotenceContract
+from gitstore.testing.contract_lifecycle import LifecycleContract
+from gitstore.testing.contract_names import NamesContract
+from gitstore.testing.contract_reading import ReadingContract
+from gitstore.testing.support import MakeStore, verify_and_close
+
+
+class EventStoreContract(
+    AppendingContract,
+    IdempotenceContract,
+    ReadingContract,
+    FilterContract,
+    SubscribingContract,
+    FollowingContract,
+    NamesContract,
+    DataContract,
+    LifecycleContract,
+    ConcurrencyContract,
+):
+    """The promises of ``gitstore.core.protocol``; subclass it and give ``make_store``."""
+
+    @pytest.fixture
+    def make_store(self) -> MakeStore:
+        """Open a store: the same place each time where the backend is durable."""
+        raise NotImplementedError("a backend's test gives the fixture make_store")
+
+    @pytest.fixture
+    def store(self, make_store: MakeStore) -> Iterator[BaseEventStore]:
+        """An empty store, verified and closed at the end of the test."""
+        store = make_store()
+        yield store
+        verify_and_close(store, make_store)

@@ -1,0 +1,256 @@
+"""The contract of reading: order, bounds, laziness, and what is built on it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from gitstore.core.base import BaseEventStore
+from gitstore.core.event import DomainEvent
+from gitstore.testing.support import (
+    at,
+    data_of,
+    fill,
+    happened,
+    named,
+    positions,
+    versions,
+)
+
+_MANY = 2_500  # more than any backend's page
+
+
+class ReadingContract:
+    @pytest.mark.parametrize(
+        ("bounds", "expected"),
+        [
+            ({}, [1, 2, 3, 4, 5]),
+            ({"after_version": 0}, [1, 2, 3, 4, 5]),
+            ({"after_version": 2}, [3, 4, 5]),
+            ({"after_version": 5}, []),
+            ({"after_version": 9}, []),
+            ({"to_version": 3}, [1, 2, 3]),
+            ({"to_version": 0}, []),
+            ({"to_version": 9}, [1, 2, 3, 4, 5]),
+            ({"after_version": 2, "to_version": 3}, [3]),
+            ({"after_version": 3, "to_version": 3}, []),
+            ({"after_version": 4, "to_version": 2}, []),
+            ({"limit": 2}, [1, 2]),
+            ({"limit": 0}, []),
+            ({"limit": 9}, [1, 2, 3, 4, 5]),
+            ({"after_version": 1, "to_version": 4, "limit": 2}, [2, 3]),
+            ({"backwards": True}, [5, 4, 3, 2, 1]),
+            ({"backwards": True, "after_version": 3}, [5, 4]),
+            ({"backwards": True, "to_version": 3}, [3, 2, 1]),
+            ({"backwards": True, "limit": 2}, [5, 4]),
+            ({"backwards": True, "limit": 0}, []),
+            ({"backwards": True, "after_version": 1, "to_version": 4, "limit": 2}, [4, 3]),
+        ],
+        ids=str,
+    )
+    def test_the_bounds_of_read_stream(
+        self, store: BaseEventStore, bounds: dict[str, Any], expected: list[int]
+    ) -> None:
+        """``after_version`` exclusive, ``to_version`` inclusive, ``limit`` of what is given."""
+        for n in range(1, 6):
+            store.append_many([happened("a", data=n), happened("b")])
+        events = list(store.read_stream("a", **bounds))
+        assert versions(events) == data_of(events) == expected
+        assert {recorded.stream_id for recorded in events} <= {"a"}
+
+    @pytest.mark.parametrize(
+        ("bounds", "expected"),
+        [
+            ({}, [1, 2, 3, 4]),
+            ({"after_position": 1}, [2, 3, 4]),
+            ({"after_position": 4}, []),
+            ({"after_position": 9}, []),
+            ({"limit": 3}, [1, 2, 3]),
+            ({"limit": 0}, []),
+            ({"limit": 9}, [1, 2, 3, 4]),
+            ({"after_position": 1, "limit": 2}, [2, 3]),
+            ({"backwards": True}, [4, 3, 2, 1]),
+            ({"backwards": True, "limit": 1}, [4]),
+            ({"backwards": True, "after_position": 2}, [4, 3]),
+            ({"backwards": True, "after_position": 1, "limit": 2}, [4, 3]),
+            ({"backwards": True, "limit": 0}, []),
+        ],
+        ids=str,
+    )
+    def test_the_bounds_of_read_all(
+        self, store: BaseEventStore, bounds: dict[str, Any], expected: list[int]
+    ) -> None:
+        """``after_position`` exclusive in both directions, ``limit`` of what is given."""
+        for stream in "abab":
+            store.append(happened(stream))
+        assert positions(store.read_all(**bounds)) == expected
+
+    def test_arguments_may_be_given_by_place(self, store: BaseEventStore) -> None:
+        """The order of the arguments is part of the interface."""
+        fill(store, "a", 5)
+        assert versions(store.read_stream("a", 1, 4, 2, True)) == [4, 3]  # noqa: FBT003
+        given = store.read_all(1, "Happened", ["a"], ["a"], at(-9e4), at(9e4), 2, True)  # noqa: FBT003
+        assert positions(given) == [5, 4]
+
+    def test_a_stream_that_is_not_there_is_empty(self, store: BaseEventStore) -> None:
+        """Reading what nobody wrote is no error."""
+        fill(store, "task-1", 1)
+        assert list(store.read_stream("task-2")) == []
+        assert list(store.read_stream("task")) == []
+        assert list(store.read_stream("task-2", backwards=True, limit=1)) == []
+
+    def test_an_empty_store_reads_empty(self, store: BaseEventStore) -> None:
+        """No events, no streams, no error."""
+        assert list(store.read_all()) == list(store.read_all(backwards=True)) == []
+        assert list(store.streams()) == []
+        assert store.last_position() == 0
+
+    def test_readers_are_iterators(self, store: BaseEventStore) -> None:
+        """What is read is given one by one, not as a list."""
+        fill(store, "a", 2)
+        for reader in (store.read_all(), store.read_stream("a"), store.streams()):
+            assert iter(reader) is reader
+            next(reader)
+
+    def test_a_half_read_reader_goes_on_beside_appends(self, store: BaseEventStore) -> None:
+        """Nothing there when the reading began is skipped or doubled by what comes meanwhile."""
+        store.append_many(happened("a", data=n) for n in range(_MANY))
+        readers = [store.read_all(), store.read_stream("a"), store.read_all(backwards=True)]
+        halves = [[next(reader) for _ in range(10)] for reader in readers]
+        store.append_many(happened("a", data=n) for n in range(_MANY, _MANY + 100))
+        store.append(happened("b"))
+        forward, stream, back = ([*h, *r] for h, r in zip(halves, readers, strict=True))
+        assert positions(forward)[:_MANY] == list(range(1, _MANY + 1))
+        assert positions(forward) == list(range(1, len(forward) + 1))
+        assert versions(stream)[:_MANY] == list(range(1, _MANY + 1))
+        assert versions(stream) == list(range(1, len(stream) + 1))
+        assert positions(back) == list(range(_MANY, 0, -1))
+
+    def test_a_reader_that_is_given_up_stops_nobody(self, store: BaseEventStore) -> None:
+        """A reader left in the middle keeps neither writers nor other readers from their work."""
+        store.append_many(happened("a") for _ in range(_MANY))
+        left = [store.read_all(), store.read_all(backwards=True), store.read_stream("a")]
+        for reader in left:
+            next(reader)
+        assert store.append(happened("a")).version == _MANY + 1
+        assert len(list(store.read_all())) == _MANY + 1
+
+    def test_long_histories_are_read_whole(self, store: BaseEventStore) -> None:
+        """No event is lost or doubled at the edge of a page, in either direction."""
+        store.append_many(
+            happened(f"s-{n % 3}", data=n, metadata={"userId": f"u{n % 2}"}) for n in range(_MANY)
+        )
+        everything = list(range(1, _MANY + 1))
+        assert positions(store.read_all()) == everything
+        assert positions(store.read_all(backwards=True)) == everything[::-1]
+        assert positions(store.read_all(999, limit=1_002)) == everything[999:2_001]
+        assert positions(store.read_all(users="u1")) == everything[1::2]
+        assert positions(store.read_all(streams="s-1", backwards=True)) == everything[1::3][::-1]
+        assert data_of(store.read_stream("s-2", 1)) == list(range(5, _MANY, 3))
+        assert data_of(store.read_stream("s-0", backwards=True, limit=2)) == [2_499, 2_496]
+
+    def test_streams_are_sorted_by_code_point(self, store: BaseEventStore) -> None:
+        """Every stream once; ``B`` before ``a``, ``Z`` before ``é``, ``a-10`` before ``a-2``."""
+        names = ["a-2", "B-1", "a", "é", "Z", "a-10", "\ufffd", "\U0001f600", "a-2"]
+        for name in names:
+            store.append(happened(name))
+        assert list(store.streams()) == sorted(set(names))
+
+    @pytest.mark.parametrize(
+        ("category", "expected"),
+        [
+            ("task", ["task", "task-", "task-1", "task-a-b"]),
+            ("tasks", ["tasks-1"]),
+            ("", ["-x"]),
+            ("task-a", []),
+            ("none", []),
+            (None, ["-x", "task", "task-", "task-1", "task-a-b", "tasks-1"]),
+        ],
+    )
+    def test_streams_of_one_category(
+        self, store: BaseEventStore, category: str | None, expected: list[str]
+    ) -> None:
+        """A category is the stream id up to its first ``-``, or all of it, or nothing."""
+        for name in ("task-1", "tasks-1", "task", "-x", "task-a-b", "task-"):
+            store.append(happened(name))
+        assert list(store.streams(category)) == expected
+
+    @pytest.mark.parametrize(
+        ("from_version", "expected"), [(None, [1, 2, 3]), (0, [1, 2, 3]), (2, [3]), (3, [])]
+    )
+    def test_get_events_is_exclusive(
+        self, store: BaseEventStore, from_version: int | None, expected: list[int]
+    ) -> None:
+        """``get_events`` gives the plain events after ``from_version``."""
+        recorded = fill(store, "a", 3)
+        events = list(store.get_events("a", from_version))
+        assert events == [recorded[version - 1].event for version in expected]
+        assert all(type(event) is DomainEvent for event in events)
+
+    def test_get_events_of_no_stream(self, store: BaseEventStore) -> None:
+        """A stream that is not there has no events."""
+        assert list(store.get_events("a")) == []
+
+    def test_get_events_by_type_is_in_arrival_order(self, store: BaseEventStore) -> None:
+        """Plain events of one type over all streams, by position, not by time."""
+        for event_id, stream, hours in (("x", "a", 2), ("y", "b", 1), ("z", "a", 3)):
+            store.append(DomainEvent(stream, "Hit", id=event_id, timestamp=at(hours)))
+            store.append(DomainEvent(stream, "Miss", timestamp=at(hours)))
+        assert [event.id for event in store.get_events_by_type("Hit")] == ["x", "y", "z"]
+        assert [event.id for event in store.get_events_by_type("Hit", at(2))] == ["x", "z"]
+        assert list(store.get_events_by_type("Hi")) == []
+
+    def test_stream_version_is_the_last_version(self, store: BaseEventStore) -> None:
+        """0 for a stream that is not there."""
+        assert store.stream_version("a") == 0
+        fill(store, "a", 3)
+        assert (store.stream_version("a"), store.stream_version("b")) == (3, 0)
+
+    def test_find_event_by_its_id(self, store: BaseEventStore) -> None:
+        """The recorded event of an id, ``None`` for an id nobody gave."""
+        recorded = store.append_many([named("a", "x"), named("b", "y")])
+        assert store.find_event("y") == recorded[1]
+        assert store.find_event("z") is None
+
+    def test_last_position_is_the_highest(self, store: BaseEventStore) -> None:
+        """The number of events, until a rebase leaves holes."""
+        fill(store, "a", 2)
+        store.append_many([happened("b")] * 3)
+        assert store.last_position() == 5
+
+    def test_order_is_arrival_not_time(self, store: BaseEventStore) -> None:
+        """An event that happened earlier keeps its time, and stands where it arrived."""
+        for hours in (5, 1, 3):
+            store.append(happened("a", timestamp=at(hours)))
+        assert [r.event.timestamp for r in store.read_all()] == [at(5), at(1), at(3)]
+        assert versions(store.read_stream("a")) == [1, 2, 3]
+
+    def test_what_a_caller_changes_after_the_append_changes_nothing(
+        self, store: BaseEventStore
+    ) -> None:
+        """The store keeps what was appended, not the caller's objects."""
+        data, metadata = {"tags": ["a"]}, {"own": ["a"]}
+        recorded = store.append(happened(data=data, metadata=metadata))
+        for kept in (data["tags"], metadata["own"]):
+            kept.append("later")
+        data["more"], metadata["more"] = [], []
+        (read,) = store.read_all()
+        assert (read.event.data, read.event.metadata) == ({"tags": ["a"]}, {"own": ["a"]})
+        assert (recorded.event.data, recorded.event.metadata) == (read.event.data, {"own": ["a"]})
+
+    def test_what_a_reader_changes_changes_nothing(self, store: BaseEventStore) -> None:
+        """Every reader has values of its own, the appender too."""
+        event = happened(data={"tags": ["a"]}, metadata={"own": ["a"]}, id="x")
+        unsubscribe = store.subscribe(lambda recorded: recorded.event.data["tags"].append("seen"))
+        returned = store.append(event)
+        unsubscribe()
+        found = store.find_event("x")
+        assert found is not None
+        reads = [returned, found, *store.read_all(), *store.read_stream("task-1")]
+        for recorded in reads:
+            recorded.event.data["tags"].append("changed")
+            recorded.event.metadata["own"].append("changed")
+        for recorded in (*store.read_all(), *store.read_stream("task-1"), store.append(event)):
+            assert recorded.event.data == {"tags": ["a"]}
+            assert recorded.event.metadata == {"own": ["a"]}
