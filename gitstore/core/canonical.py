@@ -33,7 +33,14 @@ _MAY_HOLD_BIG_INTEGER = re.compile(rb"\d{19}").search
 
 
 def encode(value: JSON, what: str = "data") -> bytes:
-    """The canonical bytes of ``value``; ``InvalidEvent`` where JSON cannot hold it unchanged.
+    """The canonical bytes of ``value``; see ``encode_with_copy``."""
+    return encode_with_copy(value, what)[0]
+
+
+def encode_with_copy(value: JSON, what: str = "data") -> tuple[bytes, JSON]:
+    """The canonical bytes of ``value``, and a copy of it that nobody shares.
+
+    Raises ``InvalidEvent`` where JSON cannot hold it unchanged.
 
     ``what`` names the value in the error. Refused rather than changed: NaN and infinities, tuples,
     sets, keys that are no strings, dates, integers over 64 bits, lone surrogates, nesting over 254.
@@ -45,12 +52,13 @@ def encode(value: JSON, what: str = "data") -> bytes:
     if _MAY_HOLD_EXPONENT(text):
         text = _STRING_OR_EXPONENT.sub(_one_form, text)
     # orjson writes NaN as null, tuples as lists and UUIDs as strings: reading back shows it.
-    if orjson.loads(text) != value:
+    copy = orjson.loads(text)
+    if copy != value:
         raise InvalidEvent(
             f"{what} would be changed by JSON",
             hint="Use only None, bool, int, finite float, str, list, and dict with string keys.",
         )
-    return text
+    return text, copy
 
 
 def decode(text: bytes) -> JSON:

@@ -7,28 +7,50 @@ A store hands over the batch with canonical bytes and what it knows of the ids; 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from gitstore.core import canonical
-from gitstore.core.errors import DuplicateEventId, PartialDuplicate, WrongExpectedVersion
+from gitstore.core.canonical import JSON
+from gitstore.core.errors import (
+    DuplicateEventId,
+    InvalidEvent,
+    PartialDuplicate,
+    WrongExpectedVersion,
+)
 from gitstore.core.event import DomainEvent, RecordedEvent
 from gitstore.core.expected import ExpectedVersion, check_expected, exact_version
 
+MAX_METADATA = 65_536
+"""Most bytes of an event's metadata as canonical JSON."""
 
-@dataclass(frozen=True, slots=True)
-class Proposal:
-    """An event as the caller gave it, with the canonical bytes of what it carries."""
+
+class Proposal(NamedTuple):
+    """An event as the caller gave it, with the canonical bytes of what it carries.
+
+    ``own_data`` and ``own_metadata``: decoded from those bytes, so that what is returned of the
+    event is nobody else's to change.
+    """
 
     event: DomainEvent
     data: bytes
     metadata: bytes
+    own_data: JSON
+    own_metadata: dict[str, JSON]
 
     @classmethod
     def of(cls, event: DomainEvent) -> Proposal:
-        """Encode ``event``; ``InvalidEvent`` where JSON cannot hold it unchanged."""
-        return cls(
-            event, canonical.encode(event.data), canonical.encode(event.metadata, "metadata")
-        )
+        """Encode ``event``.
+
+        ``InvalidEvent`` where JSON cannot hold it unchanged, or metadata is over 64 KiB.
+        """
+        metadata, own_metadata = canonical.encode_with_copy(event.metadata, "metadata")
+        if len(metadata) > MAX_METADATA:
+            raise InvalidEvent(
+                f"metadata has {len(metadata):,} bytes, more than {MAX_METADATA:,}",
+                hint="Put what is large into data.",
+            )
+        data, own_data = canonical.encode_with_copy(event.data)
+        return cls(event, data, metadata, own_data, own_metadata)
 
 
 def check_batch_ids(proposals: Sequence[Proposal]) -> list[str]:

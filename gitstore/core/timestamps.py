@@ -62,11 +62,8 @@ def parse_timestamp(text: str) -> datetime:
 
 def format_timestamp(value: datetime) -> str:
     """The text of a UTC datetime: three decimals, or six where microseconds need them."""
-    microsecond = value.microsecond
-    whole = value.replace(microsecond=0, tzinfo=None).isoformat()
-    if microsecond % 1000:
-        return f"{whole}.{microsecond:06d}Z"
-    return f"{whole}.{microsecond // 1000:03d}Z"
+    precision = "microseconds" if value.microsecond % 1000 else "milliseconds"
+    return value.isoformat(timespec=precision)[:-6] + "Z"  # instead of +00:00
 
 
 def to_microseconds(value: datetime) -> int:

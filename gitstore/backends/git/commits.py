@@ -6,10 +6,11 @@ configuration, no environment. So equal histories have equal ids on every machin
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from gitstore.core import canonical
 from gitstore.core.canonical import JSON
@@ -34,6 +35,7 @@ _TRAILERS = (
     ("correlationId", b"Correlation-Id"),
     ("causationId", b"Causation-Id"),
 )
+_NAMES = dict(_TRAILERS)
 _KEYS = {name: key for key, name in _TRAILERS}
 _PLAIN = re.compile(r"[!#-~](?:[ -~]*[!-~])?").fullmatch
 _CRUD = " .,:;<>\"\\'"
@@ -53,8 +55,7 @@ class MalformedCommit(StoreCorrupted):
     hint = "It was made by other means than an append; verify() names the stream it is on."
 
 
-@dataclass(frozen=True, slots=True)
-class EventCommit:
+class EventCommit(NamedTuple):
     """What an event commit says; the event's parts, and its place in the chain.
 
     ``time``: microseconds since 1970 UTC; ``date``: the committer date, seconds; ``parent``: 40 hex
@@ -76,8 +77,7 @@ class EventCommit:
     digest: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class GitObject:
+class GitObject(NamedTuple):
     """An object for git: ``kind`` is ``commit``, ``tree`` or ``blob``; ``id`` 40 hex digits."""
 
     kind: str
@@ -92,8 +92,7 @@ class GitObject:
 
 def object_id(kind: bytes, content: bytes) -> str:
     """Git's name for an object: SHA-1 over its kind, its size and its content."""
-    header = b"%b %d\0" % (kind, len(content))
-    return hashlib.sha1(header + content, usedforsecurity=False).hexdigest()
+    return hashlib.sha1(b"%b %d\0%b" % (kind, len(content), content)).hexdigest()  # noqa: S324
 
 
 def committer_date(time: int, parent_date: int) -> int:
@@ -199,21 +198,23 @@ def _commit_bytes(event: EventCommit, tree: str, line: bytes) -> bytes:
 
 
 def _metadata_trailers(metadata: Mapping[str, JSON]) -> bytes:
-    if not metadata:
-        return b""
-    rest = dict(metadata)
     lines = []
     for key, name in _TRAILERS:
-        value = rest.get(key)
-        if isinstance(value, str) and len(value.encode()) <= 255:
-            plain = _PLAIN(value)
-            lines.append(b"%b: %b\n" % (name, value.encode() if plain else canonical.encode(value)))
-            del rest[key]
-    if rest:
+        value = metadata.get(key)
+        if _fits_trailer(value):
+            plain = value.encode() if _PLAIN(value) else canonical.encode(value)
+            lines.append(b"%b: %b\n" % (name, plain))
+    if len(lines) < len(metadata):
+        rest = {k: v for k, v in metadata.items() if k not in _NAMES or not _fits_trailer(v)}
         lines.append(b"Event-Metadata: %b\n" % canonical.encode(rest, "metadata"))
     return b"".join(lines)
 
 
+def _fits_trailer(value: JSON) -> bool:
+    return isinstance(value, str) and len(value) <= 255 and len(value.encode()) <= 255
+
+
+@functools.lru_cache(maxsize=1_024)
 def _identity(user: str) -> bytes:
     """The author of a user's event: the user id without what git does not allow in a name."""
     name = _NOT_IN_NAME.sub("", user).strip(_CRUD)

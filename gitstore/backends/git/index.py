@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import sqlite3
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import NamedTuple, ParamSpec, TypeVar
 
@@ -62,6 +62,8 @@ INSERT INTO state VALUES(1, 0, '');
 """
 _COLUMNS = "position, stream, version, type, time, event_id, commit_id, data, metadata"
 _IDS_AT_ONCE = 500
+_MOST_NAMES = 100_000
+"""Names kept in memory; more are looked up again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +128,7 @@ class Index:
         self._opened = (0, 0)
         self._streams: dict[str, int] = {}
         self._stream_names: dict[int, str] = {}
-        self._words: dict[str, int] = {}
+        self._words: dict[str | None, int | None] = {}
         self._word_texts: dict[int, str] = {}
 
     @_reports_damage
@@ -157,11 +159,15 @@ class Index:
         """Index events that are in git; those that are here already are passed over."""
         db = self._db()
         with transaction(db):
-            streams = self._intern_streams(db, rows)
-            words = self._intern_words(db, rows)
+            people = [_words_of(row.metadata) for row in rows]
+            streams = self._intern_streams(db, {row.stream for row in rows})
+            words = self._intern_words(db, {row.type for row in rows}.union(*people) - {None})
             db.executemany(
                 "INSERT OR IGNORE INTO events VALUES(?,?,?,?,?,?,?,?,?,?,?)",
-                [_event_values(row, streams, words) for row in rows],
+                [
+                    _event_values(row, streams, words, *who)
+                    for row, who in zip(rows, people, strict=True)
+                ],
             )
             heads = {row.stream: row for row in rows}
             db.executemany(
@@ -335,13 +341,12 @@ class Index:
         row = self._db().execute(statement, (number,)).fetchone()
         if row is None:
             raise sqlite3.DatabaseError(f"index.db has no name {number}")
-        if len(cache) >= 100_000:  # bounds memory with very many streams
+        if len(cache) >= _MOST_NAMES:  # bounds memory with very many streams
             cache.clear()
         cache[number] = row[0]
         return str(row[0])
 
-    def _intern_streams(self, db: sqlite3.Connection, rows: Iterable[JournalRow]) -> dict[str, int]:
-        wanted = {row.stream for row in rows}
+    def _intern_streams(self, db: sqlite3.Connection, wanted: Set[str]) -> dict[str, int]:
         found = {name: self._streams[name] for name in wanted if name in self._streams}
         for name in sorted(wanted - found.keys()):
             db.execute(
@@ -350,21 +355,20 @@ class Index:
             )
             row = db.execute("SELECT id FROM streams WHERE name = ?", (name,)).fetchone()
             found[name] = row[0]
-        if len(self._streams) >= 100_000:
+        if len(self._streams) >= _MOST_NAMES:
             self._streams.clear()
         return found
 
-    def _intern_words(self, db: sqlite3.Connection, rows: Iterable[JournalRow]) -> dict[str, int]:
-        wanted: set[str] = set()
-        for row in rows:
-            wanted.add(row.type)
-            wanted.update(w for w in _words_of(row.metadata) if w is not None)
-        found = {word: self._words[word] for word in wanted if word in self._words}
-        for word in sorted(wanted - found.keys()):
+    def _intern_words(
+        self, db: sqlite3.Connection, wanted: Set[str | None]
+    ) -> dict[str | None, int | None]:
+        found: dict[str | None, int | None] = {w: self._words.get(w) for w in wanted if w}
+        for word in sorted(w for w in wanted if w is not None and found.get(w) is None):
             db.execute("INSERT OR IGNORE INTO words VALUES(NULL, ?)", (word,))
             row = db.execute("SELECT id FROM words WHERE word = ?", (word,)).fetchone()
             found[word] = row[0]
-        if len(self._words) >= 100_000:
+        found[None] = None
+        if len(self._words) >= _MOST_NAMES:
             self._words.clear()
         return found
 
@@ -382,9 +386,12 @@ def _words_of(metadata: bytes) -> tuple[str | None, str | None]:
 
 
 def _event_values(
-    row: JournalRow, streams: dict[str, int], words: dict[str, int]
+    row: JournalRow,
+    streams: Mapping[str, int],
+    words: Mapping[str | None, int | None],
+    user: str | None,
+    correlation: str | None,
 ) -> tuple[object, ...]:
-    user, correlation = _words_of(row.metadata)
     return (
         row.position,
         streams[row.stream],
@@ -393,8 +400,8 @@ def _event_values(
         row.time,
         _pack_id(row.event_id),
         row.commit_id,
-        words[user] if user is not None else None,
-        words[correlation] if correlation is not None else None,
+        words[user],
+        words[correlation],
         row.data if len(row.data) <= SPILL_OVER else None,
         row.metadata,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 FILE_MODE = 0o600
@@ -16,58 +17,58 @@ FORMAT = "refs/heads/main"
 QUARANTINE = "refs/quarantine/"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class StoreLayout:
     """The paths of the store whose bare repository is ``root``."""
 
     root: Path
 
-    @property
+    @cached_property
     def objects(self) -> Path:
         """Git's object database."""
         return self.root / "objects"
 
-    @property
+    @cached_property
     def packs(self) -> Path:
         """Git's packs."""
         return self.root / "objects" / "pack"
 
-    @property
+    @cached_property
     def packed_refs(self) -> Path:
         """Git's file of packed refs."""
         return self.root / "packed-refs"
 
-    @property
+    @cached_property
     def stream_refs(self) -> Path:
         """The directory of loose stream refs."""
         return self.root / "refs" / "streams"
 
-    @property
+    @cached_property
     def local(self) -> Path:
         """What belongs to this machine and is never pushed."""
         return self.root / "gitstore"
 
-    @property
+    @cached_property
     def journal(self) -> Path:
         """Events that are durable and not yet in git."""
         return self.local / "journal.db"
 
-    @property
+    @cached_property
     def index(self) -> Path:
         """The read model, derived from git."""
         return self.local / "index.db"
 
-    @property
+    @cached_property
     def write_lock(self) -> Path:
         """Held for every write to the journal."""
         return self.local / "write.lock"
 
-    @property
+    @cached_property
     def flush_lock(self) -> Path:
         """Held by whoever moves events into git."""
         return self.local / "flush.lock"
 
-    @property
+    @cached_property
     def salvage(self) -> Path:
         """Where damaged files are kept."""
         return self.local / "salvage"

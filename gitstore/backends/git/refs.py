@@ -19,8 +19,9 @@ from gitstore.backends.git.files import sync_directory, sync_file
 from gitstore.backends.git.layout import DIRECTORY_MODE, FILE_MODE, StoreLayout
 from gitstore.core.errors import StoreCorrupted, StoreUnavailable
 
-PACK_FROM = 64
-"""From so many refs on, one rewrite of ``packed-refs`` beats a lock file for each."""
+_LOOSE_COST = 300
+_PACKED_COST = 1_500
+"""Microseconds to move a loose ref, and to rewrite ``packed-refs``: and one more a ref in it."""
 
 _LOCK_TIMEOUT = 2.0
 _STALE_SECONDS = 600
@@ -88,7 +89,8 @@ class Refs:
 
     def move(self, updates: Sequence[RefUpdate]) -> list[RefFailure]:
         """Move refs durably, each checked against its old values; gives those that did not move."""
-        if len(updates) >= PACK_FROM:
+        packed = _PACKED_COST + len(self._packed_refs())
+        if len(updates) * _LOOSE_COST > packed and all(update.new for update in updates):
             return self._move_packed(updates)
         failures = [failure for update in updates if (failure := self._move_loose(update))]
         folders = {(self._layout.root / u.name).parent for u in updates}
@@ -186,7 +188,8 @@ class Refs:
             loose = set(self._loose_among(updates))
             for update in updates:
                 found = self.read(update.name) if update.name in loose else _id_of(lines, update)
-                if update.new is None or (found != update.new and found not in update.olds):
+                assert update.new is not None  # `move` saw to that
+                if found != update.new and found not in update.olds:
                     failures.append(RefFailure(update, f"it is at {found or 'no commit'}", found))
                 else:
                     lines[update.name] = b"%b %b\n" % (

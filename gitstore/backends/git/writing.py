@@ -93,7 +93,7 @@ class Writer:
                     row.version,
                 )
                 again, _ = place(
-                    Proposal(event, row.data, row.metadata),
+                    Proposal.of(event),
                     self._heads.get(row.stream),
                     self._heads.last + 1,
                     self._parts.stamper,
@@ -228,12 +228,12 @@ class Writer:
 
 
 def recorded_from(proposal: Proposal, row: JournalRow) -> RecordedEvent:
-    """The recorded event of a row just written; data decoded anew, so that nobody shares it."""
+    """The recorded event of a row just written."""
     event = trusted_event(
         row.stream,
         row.type,
-        canonical.decode_own(proposal.data),
-        canonical.decode_own(proposal.metadata),
+        proposal.own_data,
+        proposal.own_metadata,
         row.event_id,
         from_microseconds(row.time),
         row.version,

@@ -1,0 +1,1 @@
+"""Histories that travel: into a store, and from one store to another."""

@@ -1,0 +1,245 @@
+"""Import: the events of JSON lines into a store, all of them or none, and never twice.
+
+Two passes. The first reads everything and says what is wrong before anything is recorded; the
+second appends in chunks. A crash in the second is finished by running the import again, because
+events that are recorded already are passed over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from types import TracebackType
+from typing import BinaryIO, Self
+
+from gitstore.backends.jsonl.lines import BadLine, Line, parse_line, read_lines, seekable, size_of
+from gitstore.core.base import BaseEventStore
+from gitstore.core.errors import PartialDuplicate, StoreUnavailable
+from gitstore.core.event import DomainEvent
+from gitstore.sync.import_plan import ImportPlan, PlannedLine
+from gitstore.sync.import_rules import ORIGINAL_VERSION, HistoriesDisagree, LeftOut, renumbered
+
+__all__ = [
+    "CHUNK",
+    "ORIGINAL_VERSION",
+    "HistoriesDisagree",
+    "Import",
+    "ImportSummary",
+    "LeftOut",
+    "Progress",
+    "Source",
+    "import_events",
+]
+
+CHUNK = 5_000
+"""Events appended at once: a git store's batches cost least an event when they are long."""
+_CHUNK_BYTES = 32 * 1024 * 1024
+_REPORT_EVERY = 1_000
+
+Progress = Callable[[str, int, int], None]
+"""Called now and then with ``"Reading"`` or ``"Recording"``, how much is done, and of how much."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """An input: its ``name`` for messages, and the binary ``stream``, a pipe or a file."""
+
+    name: str
+    stream: BinaryIO
+
+
+@dataclass(frozen=True, slots=True)
+class ImportSummary:
+    """What an import did, or would do.
+
+    - ``imported``: events appended; ``streams``: how many streams they stand in.
+    - ``known``: lines whose event was recorded before.
+    - ``duplicates``: lines that repeat an earlier line of the same input.
+    - ``left_out``: lines that were not imported, with the reason.
+    """
+
+    imported: int
+    streams: int
+    known: int
+    duplicates: int
+    left_out: tuple[LeftOut, ...]
+
+
+class Import:
+    """One import, a context manager: read the sources, ``check`` a store, ``run`` on it.
+
+    - ``renumber``: append in file order with new versions, the original ones in metadata.
+    - ``keep_going``: leave out lines that cannot be imported, instead of raising for the first.
+
+    Raises ``BadLine`` on entering or in ``check``, ``HistoriesDisagree`` in ``check``.
+    """
+
+    def __init__(
+        self,
+        sources: Iterable[Source],
+        *,
+        renumber: bool = False,
+        keep_going: bool = False,
+        progress: Progress | None = None,
+    ) -> None:
+        self._keep_going = keep_going
+        self._report: Progress = progress or (lambda *_: None)
+        self._given = list(sources)
+        self._inputs: list[_Input] = []
+        self._plan = ImportPlan(renumber=renumber)
+
+    def __enter__(self) -> Self:
+        try:
+            for source in self._given:
+                self._inputs.append(_Input.of(source))
+            self._read()
+        except BaseException:
+            self._close()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._close()
+
+    def check(self, store: BaseEventStore) -> ImportSummary:
+        """What the import would do to ``store``; call it once, before ``run``. Writes nothing."""
+        self._plan.compare(store)
+        problem = None if self._keep_going else self._plan.first_problem()
+        if problem is not None:
+            raise problem
+        return ImportSummary(
+            self._plan.new,
+            self._plan.streams,
+            self._plan.known,
+            self._plan.duplicates,
+            tuple(self._plan.left_out()),
+        )
+
+    def run(self, store: BaseEventStore, chunk: int = CHUNK) -> None:
+        """Append what ``check`` found to be new, ``chunk`` events at a time, in file order."""
+        done, total = 0, self._plan.new
+        for events in _chunks(self._planned_events(), chunk):
+            _append(store, events)
+            done += len(events)
+            self._report("Recording", done, total)
+
+    def _read(self) -> None:
+        done, total = 0, sum(size_of(source.stream) for source in self._inputs)
+        for source in self._inputs:
+            for line in source.lines():
+                self._take(line)
+                done += len(line.text) + 1
+                if line.number % _REPORT_EVERY == 0:
+                    self._report("Reading", min(done, total), total)
+        self._report("Reading", total, total)
+
+    def _take(self, line: Line) -> None:
+        try:
+            self._plan.add(line, _checked_event(line))
+        except BadLine as error:
+            if not self._keep_going:
+                raise
+            self._plan.reject(line, error)
+
+    def _planned_events(self) -> Iterator[tuple[DomainEvent, int]]:
+        """The events to append, each with the length of its line."""
+        lines = (line for source in self._inputs for line in source.lines())
+        for planned in self._plan.planned():
+            line = next(
+                (x for x in lines if (x.file, x.number) == (planned.file, planned.line)), None
+            )
+            if line is None or hash(line.text) != planned.text_hash:
+                raise StoreUnavailable(
+                    f"{planned.file} was changed while it was imported",
+                    hint="Import it again: what is recorded already is passed over.",
+                )
+            yield _event_to_append(line, planned), len(line.text)
+
+    def _close(self) -> None:
+        self._plan.close()
+        for given, read in zip(self._given, self._inputs, strict=False):
+            if read.stream is not given.stream:
+                read.stream.close()
+
+
+def import_events(
+    store: BaseEventStore,
+    sources: Iterable[Source],
+    *,
+    renumber: bool = False,
+    keep_going: bool = False,
+    progress: Progress | None = None,
+) -> ImportSummary:
+    """Import all ``sources`` into ``store``; nothing is recorded when it raises for a line.
+
+    The arguments are those of ``Import``. Importing again adds nothing.
+    """
+    work = Import(sources, renumber=renumber, keep_going=keep_going, progress=progress)
+    with work:
+        summary = work.check(store)
+        work.run(store)
+    return summary
+
+
+@dataclass(frozen=True, slots=True)
+class _Input:
+    """A source that can be read twice; ``start``: where its first line begins."""
+
+    name: str
+    stream: BinaryIO
+    start: int
+
+    @classmethod
+    def of(cls, source: Source) -> _Input:
+        stream = seekable(source.stream)
+        # Names may hold bytes of the file system that are no text.
+        name = source.name.encode(errors="backslashreplace").decode()
+        return cls(name, stream, stream.tell())
+
+    def lines(self) -> Iterator[Line]:
+        self.stream.seek(self.start)
+        return read_lines(self.stream, self.name)
+
+
+def _checked_event(line: Line) -> DomainEvent:
+    event = parse_line(line)
+    if event.version is None or event.version < 2**62:
+        return event
+    raise BadLine(line.file, line.number, f"version {event.version} is out of all reason")
+
+
+def _event_to_append(line: Line, planned: PlannedLine) -> DomainEvent:
+    event = parse_line(line)
+    if event.id is None:
+        event = replace(event, id=planned.id)
+    return event if planned.version is None else renumbered(event, planned.version)
+
+
+def _chunks(
+    events: Iterable[tuple[DomainEvent, int]], chunk: int
+) -> Iterator[Sequence[DomainEvent]]:
+    """Runs of at most ``chunk`` events whose lines have 32 MiB together, or one longer line."""
+    held: list[DomainEvent] = []
+    size = 0
+    for event, length in events:
+        if held and (len(held) == chunk or size + length > _CHUNK_BYTES):
+            yield held
+            held, size = [], 0
+        held.append(event)
+        size += length
+    if held:
+        yield held
+
+
+def _append(store: BaseEventStore, events: Sequence[DomainEvent]) -> None:
+    try:
+        store.append_many(events)
+    except PartialDuplicate:
+        # Somebody recorded part of them since they were looked up: another run of this import.
+        new = [event for event in events if store.find_event(event.id or "") is None]
+        store.append_many(new)
