@@ -10,7 +10,7 @@ import functools
 import hashlib
 import re
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import NamedTuple, TypeGuard
 
 from gitstore.core import canonical
 from gitstore.core.canonical import JSON
@@ -210,7 +210,7 @@ def _metadata_trailers(metadata: Mapping[str, JSON]) -> bytes:
     return b"".join(lines)
 
 
-def _fits_trailer(value: JSON) -> bool:
+def _fits_trailer(value: object) -> TypeGuard[str]:
     return isinstance(value, str) and len(value) <= 255 and len(value.encode()) <= 255
 
 
