@@ -98,7 +98,9 @@ class ImportPlan:
         rows = self._db.execute(
             "SELECT l.seq, l.file, l.line, l.stream, l.version, k.seq IS NOT NULL "
             "FROM lines l LEFT JOIN known k ON k.seq = l.seq "
-            "WHERE l.seq NOT IN (SELECT seq FROM problems) ORDER BY l.stream, l.seq"
+            "WHERE l.seq NOT IN (SELECT seq FROM problems) AND l.stream IN "
+            "(SELECT stream FROM lines WHERE seq NOT IN (SELECT seq FROM known)) "
+            "ORDER BY l.stream, l.seq"
         )
         for stream, group in groupby((NumberedLine(*row) for row in rows), lambda row: row.stream):
             self._place(group, store.stream_version(stream) if last_position else 0)

@@ -86,11 +86,12 @@ class Content:
             return "another stream"
         if self.time not in (None, there.time):
             return "another timestamp"
-        if self == replace(_before_renumbering(recorded.event) or there, time=self.time):
+        if self.digest == there.digest and (any_version or self.version in (None, there.version)):
             return ""
-        if self.digest != there.digest:
-            return "another type, other data or other metadata"
-        return "" if any_version or self.version in (None, there.version) else "another version"
+        if (self.version, self.digest) == _before_renumbering(recorded.event):
+            return ""
+        same = self.digest == there.digest
+        return "another version" if same else "another type, other data or other metadata"
 
 
 def renumbered(event: DomainEvent, version: int) -> DomainEvent:
@@ -130,12 +131,13 @@ def backwards(row: NumberedLine, later: NumberedLine) -> BadLine:
     return BadLine(row.file, row.line, reason, hint=f"{RENUMBER} {LEAVE_OUT}")
 
 
-def _before_renumbering(recorded: DomainEvent) -> Content | None:
+def _before_renumbering(recorded: DomainEvent) -> tuple[int, bytes] | None:
+    """The version and the digest a renumbered event had in its file."""
     metadata = dict(recorded.metadata)
     original = metadata.pop(ORIGINAL_VERSION, None)
     if type(original) is not int:
         return None
-    return Content(recorded.stream_id, original, None, _digest(recorded, metadata))
+    return original, _digest(recorded, metadata)
 
 
 def _digest(event: DomainEvent, metadata: Mapping[str, JSON]) -> bytes:

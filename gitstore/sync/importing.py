@@ -12,7 +12,15 @@ from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import BinaryIO, Self
 
-from gitstore.backends.jsonl.lines import BadLine, Line, parse_line, read_lines, seekable, size_of
+from gitstore.backends.jsonl.lines import (
+    BadLine,
+    Line,
+    parse_again,
+    parse_line,
+    read_lines,
+    seekable,
+    size_of,
+)
 from gitstore.core.base import BaseEventStore
 from gitstore.core.errors import PartialDuplicate, StoreUnavailable
 from gitstore.core.event import DomainEvent
@@ -214,7 +222,7 @@ def _checked_event(line: Line) -> DomainEvent:
 
 
 def _event_to_append(line: Line, planned: PlannedLine) -> DomainEvent:
-    event = parse_line(line)
+    event = parse_again(line)
     if event.id is None:
         event = replace(event, id=planned.id)
     return event if planned.version is None else renumbered(event, planned.version)

@@ -73,8 +73,12 @@ class Flusher:
         """Remove what a crashed flush left behind; call when nothing is pending."""
         self._parts.refs.clear_stale_locks()
         for keep in self._parts.layout.packs.glob("pack-*.keep"):
-            if keep.read_bytes() == _KEEP_MARK:
+            content = keep.read_bytes()
+            # A crash may have cut it short; but then the pack was not there yet.
+            unborn = _KEEP_MARK.startswith(content) and not keep.with_suffix(".idx").exists()
+            if content == _KEEP_MARK or unborn:
                 _drop(keep)
+        self._parts.objects.clear_leftovers()
 
     def _flush_rows(self, rows: Sequence[JournalRow]) -> bool:
         """Move these rows; whether any left the journal."""
@@ -88,6 +92,8 @@ class Flusher:
             tip = objects[-1].id
         keep = parts.objects.add(objects)
         stuck = self._move_refs(rows, tip, bases)
+        if FEED in stuck:
+            return False
         moved = [row for row in rows if row.stream not in stuck]
         if keep is None:
             parts.objects.add(objects)  # a `git gc --prune=now` may have come between
@@ -135,6 +141,9 @@ class Flusher:
         if stuck:
             parts.journal.insert_missing([row for row in rows if row.stream in stuck])
         signature = parts.refs.signature()
+        if FEED in stuck:
+            parts.journal.finish([], 0, base, signature)
+            return
         last = rows[-1].position
         parts.index.add(moved, last, tip)
         parts.journal.finish(moved, last, tip, signature)
@@ -142,7 +151,10 @@ class Flusher:
         parts.index.checkpoint()
 
     def _move_refs(self, rows: Sequence[JournalRow], tip: str, bases: set[str]) -> set[str]:
-        """Move the stream refs and the feed; gives the streams that did not move."""
+        """Move the stream refs and the feed; gives the streams that did not move.
+
+        Without the feed nothing has left the journal: all of them, and ``FEED`` itself.
+        """
         chains: dict[str, list[JournalRow]] = defaultdict(list)
         for row in rows:
             chains[row.stream].append(row)
@@ -156,7 +168,10 @@ class Flusher:
         for failure in failures:
             if failure.update is move_feed:
                 _LOG.warning("the feed could not be moved: %s", failure.why)
-        for stream in chains:
+                stuck = dict.fromkeys(
+                    [*chains, FEED], f"the feed could not be moved: {failure.why}"
+                )
+        for stream in (*chains, FEED):
             self.contested.pop(stream, None)
         self.contested.update(stuck)
         return set(stuck)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gitstore.backends.git.index import StreamHead
+from gitstore.backends.git.indexschema import StreamHead
 from gitstore.backends.git.journal import JournalRow
 from gitstore.backends.git.parts import Parts
 from gitstore.backends.git.rows import NO_HEAD, head_of

@@ -10,83 +10,32 @@ from __future__ import annotations
 import functools
 import sqlite3
 from array import array
-from collections.abc import Callable, Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass
-from typing import NamedTuple, ParamSpec, TypeVar
+from collections.abc import Callable, Iterator, Sequence, Set
+from typing import ParamSpec, TypeVar
 
-from gitstore.backends.git.commits import SPILL_OVER
 from gitstore.backends.git.connections import ThreadConnections, connect, transaction
 from gitstore.backends.git.files import file_identity
 from gitstore.backends.git.indexquery import Query, plan
+from gitstore.backends.git.indexschema import (
+    SCHEMA,
+    VERSION,
+    IndexRow,
+    StreamHead,
+    event_values,
+    pack_id,
+    unpack_id,
+    words_of,
+)
 from gitstore.backends.git.journal import JournalRow
 from gitstore.backends.git.layout import StoreLayout
-from gitstore.core import canonical
 from gitstore.core.errors import StoreCorrupted, StoreUnavailable
 from gitstore.core.filters import EventFilter
 from gitstore.core.names import category_of
 
-VERSION = 1
-"""Of the tables below; another one is rebuilt."""
-
-_SCHEMA = """
-CREATE TABLE streams(
-    id INTEGER PRIMARY KEY,
-    name TEXT NOT NULL UNIQUE,
-    category TEXT NOT NULL,
-    version INTEGER NOT NULL,   -- of the stream's last event here
-    commit_id BLOB NOT NULL,
-    date INTEGER NOT NULL       -- that commit's committer date, seconds
-);
-CREATE INDEX streams_by_category ON streams(category);
-CREATE TABLE words(id INTEGER PRIMARY KEY, word TEXT NOT NULL UNIQUE);
-CREATE TABLE events(
-    position INTEGER PRIMARY KEY,
-    stream INTEGER NOT NULL,
-    version INTEGER NOT NULL,
-    type INTEGER NOT NULL,      -- a word, as are user and correlation
-    time INTEGER NOT NULL,      -- microseconds since 1970 UTC
-    event_id NOT NULL,          -- 16 bytes of a UUID, else the text
-    commit_id BLOB NOT NULL,
-    user INTEGER,
-    correlation INTEGER,
-    data BLOB,                  -- NULL: read it from git
-    metadata BLOB
-);
-CREATE UNIQUE INDEX events_by_stream ON events(stream, version);
-CREATE UNIQUE INDEX events_by_id ON events(event_id);
-CREATE INDEX events_by_type ON events(type);
-CREATE INDEX events_by_time ON events(time, type);
-CREATE INDEX events_by_correlation ON events(correlation) WHERE correlation IS NOT NULL;
-CREATE TABLE state(one INTEGER PRIMARY KEY CHECK(one = 1), through INTEGER, feed TEXT);
-INSERT INTO state VALUES(1, 0, '');
-"""
 _COLUMNS = "position, stream, version, type, time, event_id, commit_id, data, metadata"
 _IDS_AT_ONCE = 500
 _MOST_NAMES = 100_000
 """Names kept in memory; more are looked up again."""
-
-
-@dataclass(frozen=True, slots=True)
-class StreamHead:
-    """Where a stream ends: its version, the 20 bytes of that commit's id, its committer date."""
-
-    version: int
-    commit: bytes
-    date: int
-
-
-class IndexRow(NamedTuple):
-    """An indexed event; canonical ``data`` and ``metadata``, ``None`` where git must be read."""
-
-    position: int
-    stream: str
-    version: int
-    type: str
-    time: int
-    event_id: str
-    commit_id: bytes
-    data: bytes | None
-    metadata: bytes | None
 
 
 class IndexDamaged(StoreCorrupted):
@@ -136,7 +85,7 @@ class Index:
         """Make the tables, in an empty file."""
         db = self._db()
         with transaction(db):
-            for statement in _SCHEMA.strip().split(";\n"):
+            for statement in SCHEMA.strip().split(";\n"):
                 db.execute(statement)
             db.execute(f"PRAGMA user_version = {VERSION}")
 
@@ -159,13 +108,13 @@ class Index:
         """Index events that are in git; those that are here already are passed over."""
         db = self._db()
         with transaction(db):
-            people = [_words_of(row.metadata) for row in rows]
+            people = [words_of(row.metadata) for row in rows]
             streams = self._intern_streams(db, {row.stream for row in rows})
             words = self._intern_words(db, {row.type for row in rows}.union(*people) - {None})
             db.executemany(
                 "INSERT OR IGNORE INTO events VALUES(?,?,?,?,?,?,?,?,?,?,?)",
                 [
-                    _event_values(row, streams, words, *who)
+                    event_values(row, streams, words, *who)
                     for row, who in zip(rows, people, strict=True)
                 ],
             )
@@ -238,7 +187,7 @@ class Index:
         """The events with one of these ids."""
         found: list[IndexRow] = []
         for start in range(0, len(event_ids), _IDS_AT_ONCE):
-            some = [_pack_id(i) for i in event_ids[start : start + _IDS_AT_ONCE]]
+            some = [pack_id(i) for i in event_ids[start : start + _IDS_AT_ONCE]]
             marks = ",".join("?" * len(some))
             found += self._fetch(f"WHERE event_id IN ({marks})", some)
         return found
@@ -325,7 +274,7 @@ class Index:
         for position, stream, version, kind, time, event_id, commit, data, metadata in rows:
             name = names.get(stream) or self._load_stream(stream)
             word = words.get(kind) or self._load_word(kind)
-            text = event_id if isinstance(event_id, str) else _unpack_id(event_id)
+            text = event_id if isinstance(event_id, str) else unpack_id(event_id)
             found.append(
                 IndexRow(position, name, version, word, time, text, commit, data, metadata)
             )
@@ -371,54 +320,3 @@ class Index:
         if len(self._words) >= _MOST_NAMES:
             self._words.clear()
         return found
-
-
-def _words_of(metadata: bytes) -> tuple[str | None, str | None]:
-    """User and correlation of an event, where they are texts."""
-    if metadata == b"{}":
-        return None, None
-    given = canonical.decode_own(metadata)
-    user, correlation = given.get("userId"), given.get("correlationId")
-    return (
-        user if isinstance(user, str) else None,
-        correlation if isinstance(correlation, str) else None,
-    )
-
-
-def _event_values(
-    row: JournalRow,
-    streams: Mapping[str, int],
-    words: Mapping[str | None, int | None],
-    user: str | None,
-    correlation: str | None,
-) -> tuple[object, ...]:
-    return (
-        row.position,
-        streams[row.stream],
-        row.version,
-        words[row.type],
-        row.time,
-        _pack_id(row.event_id),
-        row.commit_id,
-        words[user],
-        words[correlation],
-        row.data if len(row.data) <= SPILL_OVER else None,
-        row.metadata,
-    )
-
-
-def _pack_id(event_id: str) -> bytes | str:
-    """A lower-case UUID as its 16 bytes, any other id as it is."""
-    if len(event_id) == 36:
-        try:
-            packed = bytes.fromhex(event_id.replace("-", ""))
-        except ValueError:
-            return event_id
-        if _unpack_id(packed) == event_id:
-            return packed
-    return event_id
-
-
-def _unpack_id(packed: bytes) -> str:
-    digits = packed.hex()
-    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"

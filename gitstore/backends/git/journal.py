@@ -156,9 +156,9 @@ class Journal:
     def insert_missing(self, rows: Sequence[JournalRow]) -> None:
         """Put rows back that could not leave; those that are here already stay as they are."""
         marks = ",".join("?" * 11)
-        self._connections.get().executemany(
-            f"INSERT OR IGNORE INTO pending({_COLUMNS}) VALUES({marks})", rows
-        )
+        db = self._connections.get()
+        with transaction(db):
+            db.executemany(f"INSERT OR IGNORE INTO pending({_COLUMNS}) VALUES({marks})", rows)
 
     def page(
         self, after: int, before: int | None, limit: int, *, backwards: bool

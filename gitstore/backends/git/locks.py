@@ -89,3 +89,41 @@ class FileLock:
                     hint="Check that the store's directory can be written to.",
                 ) from error
         return self._descriptor
+
+
+class FlushLock(FileLock):
+    """A lock whose file says, by not being empty, that its holder has not given it back.
+
+    ``interrupted``: a holder died, and what it left lying about has not been cleared yet; whoever
+    clears it sets this to ``False``, else the next holder finds it again.
+    """
+
+    interrupted = False
+
+    def acquire(self) -> None:
+        super().acquire()
+        self._mark()
+
+    def try_acquire(self, timeout: float = 0.0) -> bool:
+        had = super().try_acquire(timeout)
+        if had:
+            self._mark()
+        return had
+
+    def release(self) -> None:
+        if not self.interrupted:
+            with contextlib.suppress(OSError):
+                os.ftruncate(self._descriptor, 0)
+        super().release()
+
+    def is_marked(self) -> bool:
+        """Whether it is held now, or its last holder died."""
+        try:
+            return self._path.stat().st_size > 0
+        except FileNotFoundError:
+            return False
+
+    def _mark(self) -> None:
+        self.interrupted = os.fstat(self._descriptor).st_size > 0
+        with contextlib.suppress(OSError):  # a full disk: only tidiness depends on it
+            os.pwrite(self._descriptor, b"held\n", 0)

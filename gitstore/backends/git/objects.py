@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import secrets
 import threading
 import zlib
@@ -104,6 +105,15 @@ class Objects:
         for folder in folders - {None}:
             sync_directory(str(folder))
         return None
+
+    def clear_leftovers(self) -> None:
+        """Remove the unfinished files of a crash; the flush lock is held, so nobody writes one.
+
+        Git's own temporary names end in six characters, ours in twelve digits.
+        """
+        for aside in self._layout.objects.glob("*/tmp_*"):
+            if re.fullmatch("tmp_(obj|pack|idx)_[0-9a-f]{12}", aside.name):
+                aside.unlink(missing_ok=True)
 
     def close(self) -> None:
         """Let the object database go."""

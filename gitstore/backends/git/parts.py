@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from gitstore.backends.git.index import Index
 from gitstore.backends.git.journal import Journal
 from gitstore.backends.git.layout import StoreLayout
-from gitstore.backends.git.locks import FileLock
+from gitstore.backends.git.locks import FileLock, FlushLock
 from gitstore.backends.git.objects import Objects
 from gitstore.backends.git.refs import Refs
 from gitstore.backends.stamping import Stamper
@@ -26,7 +26,7 @@ class Parts:
     refs: Refs
     objects: Objects
     write_lock: FileLock
-    flush_lock: FileLock
+    flush_lock: FlushLock
     stamper: Stamper
     read_only: bool
     folds_case: bool
@@ -49,7 +49,7 @@ class Parts:
             Refs(layout),
             Objects(layout),
             FileLock(layout.write_lock),
-            FileLock(layout.flush_lock),
+            FlushLock(layout.flush_lock),
             stamper,
             read_only,
             folds_case,

@@ -15,8 +15,9 @@ import threading
 from array import array
 from collections.abc import Callable, Iterator, Sequence
 
-from gitstore.backends.git.index import IndexDamaged, IndexRow
+from gitstore.backends.git.index import IndexDamaged
 from gitstore.backends.git.indexquery import Query
+from gitstore.backends.git.indexschema import IndexRow
 from gitstore.backends.git.journal import JournalRow
 from gitstore.backends.git.parts import Parts
 from gitstore.backends.git.rows import recorded

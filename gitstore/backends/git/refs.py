@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from gitstore.backends.git.files import sync_directory, sync_file
-from gitstore.backends.git.layout import DIRECTORY_MODE, FILE_MODE, StoreLayout
+from gitstore.backends.git.layout import DIRECTORY_MODE, StoreLayout
 from gitstore.core.errors import StoreCorrupted, StoreUnavailable
 
 _LOOSE_COST = 300
@@ -25,6 +26,8 @@ _PACKED_COST = 1_500
 
 _LOCK_TIMEOUT = 2.0
 _STALE_SECONDS = 600
+_OUR_MODE = 0o400
+"""Of our locks, and so of the refs they become: tells them from git's, which are writable."""
 _HEADER = b"# pack-refs with: peeled fully-peeled sorted \n"
 _ID = re.compile(rb"[0-9a-f]{40}").fullmatch
 
@@ -102,7 +105,7 @@ class Refs:
     def clear_stale_locks(self) -> None:
         """Remove locks a crash left behind; call while holding the store's flush lock.
 
-        Stale is what is older than ten minutes or than the machine's start.
+        Stale is what is ours, or older than ten minutes or than the machine's start.
         """
         folders = [self._layout.root, self._layout.root / "refs", self._layout.stream_refs]
         for folder in folders:
@@ -273,7 +276,7 @@ def _lock(path: Path) -> int:
     pause = 0.002
     while True:
         try:
-            return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE)
+            return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _OUR_MODE)
         except FileExistsError:
             if _remove_if_stale(path):
                 continue
@@ -285,11 +288,14 @@ def _lock(path: Path) -> int:
 
 def _remove_if_stale(lock: Path) -> bool:
     try:
-        changed = lock.stat().st_mtime
+        found = lock.stat()
     except FileNotFoundError:
         return True
+    changed = found.st_mtime
     boot = time.time() - time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
-    if changed > time.time() - _STALE_SECONDS and changed >= boot - 1:
+    # Refs are moved by the flush lock's holder alone, so one of ours that is there is a dead one's.
+    ours = stat.S_IMODE(found.st_mode) == _OUR_MODE
+    if not ours and changed > time.time() - _STALE_SECONDS and changed >= boot - 1:
         return False
     lock.unlink(missing_ok=True)
     return True

@@ -8,7 +8,7 @@ from gitstore.backends.git.commits import (
     committer_date,
     encode_commit,
 )
-from gitstore.backends.git.index import IndexRow, StreamHead
+from gitstore.backends.git.indexschema import IndexRow, StreamHead
 from gitstore.backends.git.journal import JournalRow
 from gitstore.backends.git.objects import Objects
 from gitstore.backends.stamping import Stamper

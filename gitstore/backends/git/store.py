@@ -13,19 +13,19 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Literal
 
-from gitstore.backends.git import recovery, repository
+from gitstore.backends.git import repository
 from gitstore.backends.git.background import BackgroundFlush
 from gitstore.backends.git.files import holds_wal
 from gitstore.backends.git.flushing import Flusher
 from gitstore.backends.git.gitcommand import check_version
-from gitstore.backends.git.index import IndexDamaged
+from gitstore.backends.git.heads import Heads
 from gitstore.backends.git.journal import JournalRow
 from gitstore.backends.git.layout import QUARANTINE, StoreLayout
 from gitstore.backends.git.parts import Parts
 from gitstore.backends.git.reading import Reader
-from gitstore.backends.git.reconciling import Reconciler
+from gitstore.backends.git.upkeep import Upkeep
 from gitstore.backends.git.verifying import Verifier, VerifyReport
 from gitstore.backends.git.writing import Writer
 from gitstore.backends.stamping import Stamper
@@ -40,8 +40,6 @@ from gitstore.core.protocol import Capabilities, Handler
 from gitstore.core.subscriptions import Subscriptions
 
 _LOG = logging.getLogger("gitstore.store")
-_WAIT_AT_OPEN = 2.0
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,14 +73,14 @@ class GitEventStore(BaseEventStore):
         self._process = os.getpid()
         self._closed = threading.Event()
         self._flusher = Flusher(parts)
-        self._reconciler = Reconciler(parts, self._flusher)
-        self._reader = Reader(parts, self._repair_index)
+        heads = Heads(parts)
+        self._upkeep = Upkeep(parts, self._flusher, heads, self._readmit)
+        self._reader = Reader(parts, self._upkeep.repair_index)
         self._subscriptions = Subscriptions()
-        self._writer = Writer(parts, self._flusher, self._subscriptions.enqueue, self._look_outside)
+        self._writer = Writer(parts, self._flusher, heads, self._subscriptions.enqueue)
         self._background = BackgroundFlush(self.flush)
         self._flush_mode = flush
         self._wrote = False
-        self._signature: tuple[int, ...] = ()
         self._at_exit = _close_at_exit(self)
 
     @classmethod
@@ -116,7 +114,7 @@ class GitEventStore(BaseEventStore):
         repository.check_format(layout, parts.refs, parts.objects)
         store = cls(parts, flush)
         try:
-            store._prepare(create=create)
+            store._upkeep.prepare(create=create)
         except BaseException:
             store._release()
             raise
@@ -182,7 +180,7 @@ class GitEventStore(BaseEventStore):
     def streams(self, category: str | None = None) -> Iterator[str]:
         self._check_open()
         waiting = self._parts.journal.streams()
-        names = set(self._with_sound_index(lambda: self._parts.index.streams(category)))
+        names = set(self._upkeep.with_sound_index(lambda: self._parts.index.streams(category)))
         names.update(s for s in waiting if category in (None, category_of(s)))
         return iter(sorted(names))
 
@@ -193,7 +191,7 @@ class GitEventStore(BaseEventStore):
     def find_event(self, event_id: str) -> RecordedEvent | None:
         check_event_id(event_id)
         self._check_open()
-        return self._with_sound_index(lambda: self._reader.by_id(event_id))
+        return self._upkeep.with_sound_index(lambda: self._reader.by_id(event_id))
 
     def find_commit(self, prefix: str) -> RecordedEvent | None:
         """The event of the commit with this id, or with this id's first 4 to 40 hex digits.
@@ -201,7 +199,7 @@ class GitEventStore(BaseEventStore):
         ``ValueError`` where several events' commits begin so.
         """
         self._check_open()
-        return self._with_sound_index(lambda: self._reader.by_commit(prefix))
+        return self._upkeep.with_sound_index(lambda: self._reader.by_commit(prefix))
 
     def flush(self) -> None:
         """Bring every recorded event into git, and wait until it is there.
@@ -209,8 +207,7 @@ class GitEventStore(BaseEventStore):
         Raises ``StoreUnavailable`` where some could not be moved: they are durable in the journal.
         """
         self._check_open()
-        with self._parts.flush_lock.held():
-            self._flush_locked()
+        self._upkeep.flush()
 
     def verify(self) -> VerifyReport:
         """Hold the whole store against git, event by event; ``ok``, and ``findings``."""
@@ -225,7 +222,7 @@ class GitEventStore(BaseEventStore):
         """The store at a glance; changes nothing."""
         self._check_open()
         parts = self._parts
-        events, _ = self._with_sound_index(parts.index.counts)
+        events, _ = self._upkeep.with_sound_index(parts.index.counts)
         state = parts.journal.state()
         unflushed = parts.journal.count()
         return StoreStatus(
@@ -256,7 +253,8 @@ class GitEventStore(BaseEventStore):
         self, proposals: Sequence[Proposal], expected: Mapping[str, ExpectedVersion]
     ) -> list[RecordedEvent]:
         self._check_writable()
-        appended = self._with_sound_index(lambda: self._writer.append(proposals, expected))
+        self._upkeep.look_outside()
+        appended = self._upkeep.with_sound_index(lambda: self._writer.append(proposals, expected))
         if appended.is_new:
             self._after_append()
         return appended.events
@@ -270,81 +268,8 @@ class GitEventStore(BaseEventStore):
         if self._subscriptions:
             self._subscriptions.deliver()
 
-    def _prepare(self, *, create: bool) -> None:
-        """Make good what a crash, a user or another program left; see ``recovery``."""
-        salvaged = recovery.prepare_journal(self._parts)
-        recovery.prepare_index(self._parts)
-        if self._parts.read_only:
-            return
-        if salvaged:
-            self._readmit(salvaged)
-        if not self._has_leftovers(for_writing=create):
-            return
-        # Another process may be flushing: then it does what is to do here.
-        if self._parts.flush_lock.try_acquire(_WAIT_AT_OPEN):
-            try:
-                self._reconcile_locked()
-                if create:
-                    self._flush_locked()
-                    self._flusher.clear_leftovers()
-            finally:
-                self._parts.flush_lock.release()
-
-    def _has_leftovers(self, *, for_writing: bool) -> bool:
-        journal = self._parts.journal
-        if self._reconciler.is_due():
-            return True
-        return for_writing and (journal.state().intent is not None or journal.count() > 0)
-
-    def _flush_locked(self) -> None:
-        self._reconcile_locked()
-        try:
-            self._flusher.flush()
-        except IndexDamaged:
-            recovery.rebuild_index(self._parts)
-            self._flusher.flush()
-        if self._flusher.contested:
-            stream, why = next(iter(self._flusher.contested.items()))
-            raise StoreUnavailable(
-                f"{len(self._flusher.contested)} streams could not be moved into git, "
-                f"the first {stream!r}: {why}",
-                hint="Their events are durable in the journal; remove the cause and flush again.",
-            )
-
-    def _reconcile_locked(self) -> None:
-        if self._reconciler.is_due():
-            changes = self._reconciler.run()
-            if changes.adopted:
-                self._writer.forget()
-
-    def _look_outside(self) -> None:
-        """Before an append: did others move refs, or take the journal away? Four stats."""
-        if self._parts.journal.is_replaced():
-            self._replace_journal()
-        signature = self._parts.refs.signature()
-        if signature == self._signature:
-            return
-        if self._reconciler.is_due():
-            # Held: a flush is moving refs right now, and looks for itself.
-            if self._parts.flush_lock.try_acquire():
-                try:
-                    self._reconcile_locked()
-                finally:
-                    self._parts.flush_lock.release()
-        else:
-            self._signature = signature
-
-    def _replace_journal(self) -> None:
-        """The journal was deleted under us: what is pending is still readable, so keep it."""
-        waiting = list(self._parts.journal.pending(1 << 40))
-        self._parts.journal.reopen()
-        _LOG.warning("journal.db was deleted or replaced; %d events are kept", len(waiting))
-        waiting += recovery.prepare_journal(self._parts)
-        self._writer.forget()
-        self._readmit(waiting)
-
     def _readmit(self, rows: Sequence[JournalRow]) -> None:
-        for old, new in self._with_sound_index(lambda: self._writer.readmit(rows)):
+        for old, new in self._upkeep.with_sound_index(lambda: self._writer.readmit(rows)):
             _LOG.warning(
                 "%s@%d is now %s@%d: its place was taken",
                 old.stream,
@@ -354,19 +279,6 @@ class GitEventStore(BaseEventStore):
             )
         self._wrote = True
         self._background.wake()
-
-    def _with_sound_index(self, act: Callable[[], T]) -> T:
-        """``act``, once more after a rebuild where the index turns out to be damaged."""
-        try:
-            return act()
-        except IndexDamaged as error:
-            _LOG.warning("%s", error)
-            self._repair_index()
-            return act()
-
-    def _repair_index(self) -> None:
-        recovery.prepare_index(self._parts)
-        self._writer.forget()
 
     def _notes(self) -> Iterator[str]:
         kept = self._parts.refs.under(QUARANTINE)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from gitstore.backends.git.commits import GitObject
 from gitstore.backends.git.flushing import Flusher
 from gitstore.backends.git.heads import Heads
-from gitstore.backends.git.index import IndexRow
+from gitstore.backends.git.indexschema import IndexRow
 from gitstore.backends.git.journal import JournalRow
 from gitstore.backends.git.parts import Parts
 from gitstore.backends.git.rows import head_of, place, recorded
@@ -39,14 +39,13 @@ class Writer:
         self,
         parts: Parts,
         flusher: Flusher,
+        heads: Heads,
         on_recorded: Callable[[Sequence[RecordedEvent]], None],
-        look_outside: Callable[[], None],
     ) -> None:
         self._parts = parts
         self._flusher = flusher
-        self._heads = Heads(parts)
+        self._heads = heads
         self._on_recorded = on_recorded
-        self._look_outside = look_outside
 
     def append(
         self, proposals: Sequence[Proposal], expected: Mapping[str, ExpectedVersion]
@@ -55,7 +54,6 @@ class Writer:
         ids = check_batch_ids(proposals)
         if not proposals:
             return Appended([], is_new=False)
-        self._look_outside()
         if len(proposals) >= BATCH_FROM:
             with self._parts.flush_lock.held():
                 return self._append_batch(proposals, ids, expected)
@@ -103,11 +101,6 @@ class Writer:
                 if (again.commit_id, again.position) != (row.commit_id, row.position):
                     moved.append((row, again))
         return moved
-
-    def forget(self) -> None:
-        """Know nothing of the streams any more; others have changed them."""
-        with self._parts.write_lock.held():
-            self._heads.forget()
 
     def _append_batch(
         self,

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
+from gitstore.core import canonical
 from gitstore.core.errors import EventStoreError, InvalidEvent
 from gitstore.core.event import DomainEvent
 
@@ -90,6 +91,11 @@ def parse_line(line: Line) -> DomainEvent:
         return DomainEvent.from_json(line.text)
     except EventStoreError as error:
         raise bad_line(line, error) from error
+
+
+def parse_again(line: Line) -> DomainEvent:
+    """The event of a line that ``parse_line`` has accepted, at half the cost."""
+    return DomainEvent.from_dict(canonical.decode_own(line.text))
 
 
 def bad_line(line: Line, error: EventStoreError) -> BadLine:

@@ -1,0 +1,123 @@
+"""The tables of ``index.db``, and how an event lies in them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from gitstore.backends.git.commits import SPILL_OVER
+from gitstore.backends.git.journal import JournalRow
+from gitstore.core import canonical
+
+VERSION = 1
+"""Of the tables below; another one is rebuilt."""
+
+SCHEMA = """
+CREATE TABLE streams(
+    id INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE,
+    category TEXT NOT NULL,
+    version INTEGER NOT NULL,   -- of the stream's last event here
+    commit_id BLOB NOT NULL,
+    date INTEGER NOT NULL       -- that commit's committer date, seconds
+);
+CREATE INDEX streams_by_category ON streams(category);
+CREATE TABLE words(id INTEGER PRIMARY KEY, word TEXT NOT NULL UNIQUE);
+CREATE TABLE events(
+    position INTEGER PRIMARY KEY,
+    stream INTEGER NOT NULL,
+    version INTEGER NOT NULL,
+    type INTEGER NOT NULL,      -- a word, as are user and correlation
+    time INTEGER NOT NULL,      -- microseconds since 1970 UTC
+    event_id NOT NULL,          -- 16 bytes of a UUID, else the text
+    commit_id BLOB NOT NULL,
+    user INTEGER,
+    correlation INTEGER,
+    data BLOB,                  -- NULL: read it from git
+    metadata BLOB
+);
+CREATE UNIQUE INDEX events_by_stream ON events(stream, version);
+CREATE UNIQUE INDEX events_by_id ON events(event_id);
+CREATE INDEX events_by_type ON events(type);
+CREATE INDEX events_by_time ON events(time, type);
+CREATE INDEX events_by_correlation ON events(correlation) WHERE correlation IS NOT NULL;
+CREATE TABLE state(one INTEGER PRIMARY KEY CHECK(one = 1), through INTEGER, feed TEXT);
+INSERT INTO state VALUES(1, 0, '');
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class StreamHead:
+    """Where a stream ends: its version, the 20 bytes of that commit's id, its committer date."""
+
+    version: int
+    commit: bytes
+    date: int
+
+
+class IndexRow(NamedTuple):
+    """An indexed event; canonical ``data`` and ``metadata``, ``None`` where git must be read."""
+
+    position: int
+    stream: str
+    version: int
+    type: str
+    time: int
+    event_id: str
+    commit_id: bytes
+    data: bytes | None
+    metadata: bytes | None
+
+
+def words_of(metadata: bytes) -> tuple[str | None, str | None]:
+    """User and correlation of an event, where they are texts."""
+    if metadata == b"{}":
+        return None, None
+    given = canonical.decode_own(metadata)
+    user, correlation = given.get("userId"), given.get("correlationId")
+    return (
+        user if isinstance(user, str) else None,
+        correlation if isinstance(correlation, str) else None,
+    )
+
+
+def event_values(
+    row: JournalRow,
+    streams: Mapping[str, int],
+    words: Mapping[str | None, int | None],
+    user: str | None,
+    correlation: str | None,
+) -> tuple[object, ...]:
+    """The values of a row of ``events``, from a journal row and the numbers of its names."""
+    return (
+        row.position,
+        streams[row.stream],
+        row.version,
+        words[row.type],
+        row.time,
+        pack_id(row.event_id),
+        row.commit_id,
+        words[user],
+        words[correlation],
+        row.data if len(row.data) <= SPILL_OVER else None,
+        row.metadata,
+    )
+
+
+def pack_id(event_id: str) -> bytes | str:
+    """A lower-case UUID as its 16 bytes, any other id as it is."""
+    if len(event_id) == 36:
+        try:
+            packed = bytes.fromhex(event_id.replace("-", ""))
+        except ValueError:
+            return event_id
+        if unpack_id(packed) == event_id:
+            return packed
+    return event_id
+
+
+def unpack_id(packed: bytes) -> str:
+    """The UUID of 16 bytes."""
+    digits = packed.hex()
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"

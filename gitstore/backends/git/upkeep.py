@@ -1,0 +1,148 @@
+"""Upkeep: what an open store does besides appending and reading, so that both can rely on it.
+
+It makes good what a crash, a user or another program left, before the first read; it looks, before
+each append, whether others moved refs or took the journal away; and it flushes.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from gitstore.backends.git import recovery
+from gitstore.backends.git.flushing import Flusher
+from gitstore.backends.git.heads import Heads
+from gitstore.backends.git.index import IndexDamaged
+from gitstore.backends.git.journal import JournalRow
+from gitstore.backends.git.parts import Parts
+from gitstore.backends.git.reconciling import Reconciler
+from gitstore.core.errors import StoreUnavailable
+
+_LOG = logging.getLogger("gitstore.store")
+_WAIT_AT_OPEN = 2.0
+T = TypeVar("T")
+
+
+class Upkeep:
+    """Keeps one open store in order.
+
+    ``readmit`` records rows again that a damaged or replaced journal gave back.
+    """
+
+    def __init__(
+        self,
+        parts: Parts,
+        flusher: Flusher,
+        heads: Heads,
+        readmit: Callable[[Sequence[JournalRow]], None],
+    ) -> None:
+        self._parts = parts
+        self._flusher = flusher
+        self._reconciler = Reconciler(parts, flusher)
+        self._heads = heads
+        self._readmit = readmit
+        self._signature: tuple[int, ...] = ()
+
+    def prepare(self, *, create: bool) -> None:
+        """Make good what a crash, a user or another program left; see ``recovery``."""
+        salvaged = recovery.prepare_journal(self._parts)
+        recovery.prepare_index(self._parts)
+        if self._parts.read_only:
+            return
+        if salvaged:
+            self._readmit(salvaged)
+        if not self._has_leftovers(for_writing=create):
+            return
+        # Another process may be flushing: then it does what is to do here.
+        if self._parts.flush_lock.try_acquire(_WAIT_AT_OPEN):
+            try:
+                self._reconcile_locked()
+                if create:
+                    self._flush_locked()
+            except StoreUnavailable as error:
+                _LOG.warning("events are recorded, but not in git yet: %s", error)
+            finally:
+                self._parts.flush_lock.release()
+
+    def _has_leftovers(self, *, for_writing: bool) -> bool:
+        journal = self._parts.journal
+        if self._reconciler.is_due():
+            return True
+        if for_writing and self._parts.flush_lock.is_marked():
+            return True
+        return for_writing and (journal.state().intent is not None or journal.count() > 0)
+
+    def flush(self) -> None:
+        """Bring every recorded event into git; see the store's ``flush``."""
+        with self._parts.flush_lock.held():
+            self._flush_locked()
+
+    def _flush_locked(self) -> None:
+        self._reconcile_locked()
+        try:
+            self._flusher.flush()
+        except IndexDamaged:
+            recovery.rebuild_index(self._parts)
+            self._flusher.flush()
+        if self._flusher.contested:
+            self._parts.flush_lock.interrupted = True  # its pack's keep mark stays until then
+            stream, why = next(iter(self._flusher.contested.items()))
+            raise StoreUnavailable(
+                f"{len(self._flusher.contested)} streams could not be moved into git, "
+                f"the first {stream!r}: {why}",
+                hint="Their events are durable in the journal; remove the cause and flush again.",
+            )
+        if self._parts.flush_lock.interrupted:
+            self._flusher.clear_leftovers()
+            self._parts.flush_lock.interrupted = False
+
+    def _reconcile_locked(self) -> None:
+        if self._reconciler.is_due():
+            changes = self._reconciler.run()
+            if changes.adopted:
+                self.forget_heads()
+
+    def look_outside(self) -> None:
+        """Before an append: did others move refs, or take the journal away? Four stats."""
+        if self._parts.journal.is_replaced():
+            self._replace_journal()
+        signature = self._parts.refs.signature()
+        if signature == self._signature:
+            return
+        if self._reconciler.is_due():
+            # Held: a flush is moving refs right now, and looks for itself.
+            if self._parts.flush_lock.try_acquire():
+                try:
+                    self._reconcile_locked()
+                finally:
+                    self._parts.flush_lock.release()
+        else:
+            self._signature = signature
+
+    def _replace_journal(self) -> None:
+        """The journal was deleted under us: what is pending is still readable, so keep it."""
+        waiting = list(self._parts.journal.pending(1 << 40))
+        self._parts.journal.reopen()
+        _LOG.warning("journal.db was deleted or replaced; %d events are kept", len(waiting))
+        waiting += recovery.prepare_journal(self._parts)
+        self.forget_heads()
+        self._readmit(waiting)
+
+    def with_sound_index(self, act: Callable[[], T]) -> T:
+        """``act``, once more after a rebuild where the index turns out to be damaged."""
+        try:
+            return act()
+        except IndexDamaged as error:
+            _LOG.warning("%s", error)
+            self.repair_index()
+            return act()
+
+    def repair_index(self) -> None:
+        recovery.prepare_index(self._parts)
+        self.forget_heads()
+
+    def forget_heads(self) -> None:
+        """Look the streams up again; others have changed them."""
+        with self._parts.write_lock.held():
+            self._heads.forget()

@@ -1,0 +1,138 @@
+"""The README's commands are run, and print what it says."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+# What differs from run to run: ids, times, and the width a terminal gives to a table.
+VARYING = (
+    (r"\b[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}\b", "<uuid>"),
+    (r"\b[0-9a-f]{40}\b", "<commit>"),
+    (r"(?<=  )[0-9a-f]{7}\b", "<short>"),
+    (r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+Z| [+-]\d{4})?", "<time>"),
+)
+
+
+def marked(name: str) -> str:
+    """The one command of the block behind ``<!-- name -->``."""
+    block = README.split(f"<!-- {name} -->\n```sh\n")[1].split("```")[0]
+    return block.strip()
+
+
+def same_every_time(text: str) -> str:
+    for pattern, stands_for in VARYING:
+        text = re.sub(pattern, stands_for, text)
+    return "\n".join(line.rstrip() for line in text.splitlines())
+
+
+def sessions() -> list[tuple[str, str]]:
+    """Every ``$ command`` of the README's consoles, with what it shows."""
+    found = []
+    for block in re.findall(r"```console\n(.*?)```", README, re.DOTALL):
+        for part in block.split("$ ")[1:]:
+            command, _, output = part.partition("\n")
+            found.append((command, output))
+    return found
+
+
+def test_the_first_command_installs_and_does_the_main_job(tmp_path: Path) -> None:
+    """On a machine with Python and git only, one command ends at the `git log` of a stream."""
+    source = tmp_path / "source"
+    unwanted = shutil.ignore_patterns(".*", "__pycache__", "*.egg-info", "results")
+    shutil.copytree(ROOT, source, ignore=unwanted)
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", marked("install command")],
+        cwd=source,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=280,
+    )
+    assert "TaskCreated task-AUTH-001@1" in done.stdout
+    assert '{"title":"Sign in with a passkey"}' in done.stdout
+
+
+def test_the_first_screens_console_prints_what_the_readme_shows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each `$ command`, on a terminal of 110 columns, prints what stands below it."""
+    scripts = sysconfig.get_path("scripts")
+    monkeypatch.setenv("PATH", f"{scripts}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("TZ", "Europe/Berlin")
+    for command, expected in sessions():
+        if command.startswith("sc-events follow"):
+            continue  # does not end; see the next test
+        shown = on_a_terminal(command)
+        assert same_every_time(shown) == same_every_time(expected), command
+
+
+def test_follow_gives_the_line_the_readme_shows(tmp_path: Path) -> None:
+    """`follow -f jsonl --after N` gives one whole event a line, with position and commit."""
+    line = next(output for command, output in sessions() if "follow" in command)
+    environment = {**os.environ, "HOME": str(tmp_path)}
+    events = [
+        ["TaskCreated"],
+        ["TaskStatusChanged", "--data", '{"oldStatus":"todo","newStatus":"in_progress"}'],
+    ]
+    for event in events:
+        run = [sys.executable, "-m", "gitstore_cli", "append", "task-AUTH-001", *event]
+        subprocess.run([*run, "--user", "ada"], env=environment, check=True, capture_output=True)
+    command = [sys.executable, "-m", "gitstore_cli", "follow", "-f", "jsonl", "--after", "1"]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        shown = process.stdout.readline()
+        process.terminate()
+    assert same_every_time(shown) == same_every_time(line)
+
+
+def test_the_python_example_runs(tmp_path: Path) -> None:
+    """The README's Python is no pseudo-code."""
+    code = README.split("```python\n")[1].split("```")[0]
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines()[1:] == ["task-AUTH-001 7 1", "1 {'title': 'Sign in'}"]
+
+
+def test_ci_takes_the_test_command_from_the_readme() -> None:
+    """`.ci/run` runs what the README tells a newcomer to run."""
+    assert marked("test command").endswith("pytest -q -n 2")
+    assert "<!-- test command -->" in (ROOT / ".ci" / "run").read_text()
+
+
+def on_a_terminal(command: str) -> str:
+    """What a command shows on a pseudo-terminal of 110 columns without colours."""
+    import fcntl
+    import pty
+    import struct
+    import termios
+
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 110, 0, 0))
+    environment = {**os.environ, "TERM": "dumb", "GIT_PAGER": "cat", "NO_COLOR": "1"}
+    with subprocess.Popen(
+        ["bash", "-c", command], stdin=theirs, stdout=theirs, stderr=theirs, env=environment
+    ) as process:
+        os.close(theirs)
+        chunks = []
+        while True:
+            try:
+                chunk = os.read(ours, 65_536)
+            except OSError:  # the terminal's other side is closed
+                break
+            if not chunk:
+                break
+            chunks.append(chunk)
+        process.wait()
+    os.close(ours)
+    return b"".join(chunks).decode().replace("\r\n", "\n")
