@@ -83,9 +83,8 @@ def decode(text: bytes) -> JSON:
     return value
 
 
-def decode_own(text: bytes) -> JSON:
-    """The value of canonical bytes that ``encode`` made; no checks."""
-    return orjson.loads(text)
+decode_own = orjson.loads
+"""The value of canonical bytes that ``encode`` made; no checks, and no call more than it takes."""
 
 
 def _one_form(match: re.Match[bytes]) -> bytes:

@@ -165,10 +165,13 @@ class RecordedEvent:
         return self.event.version
 
 
-_new_event = DomainEvent.__new__
+_new = object.__new__
 # The slots' own setters: a frozen dataclass's __init__ takes three times as long.
 _set_stream_id, _set_type, _set_data, _set_metadata, _set_id, _set_timestamp, _set_version = (
     getattr(DomainEvent, field.name).__set__ for field in fields(DomainEvent)
+)
+_set_event, _set_position, _set_commit = (
+    getattr(RecordedEvent, field.name).__set__ for field in fields(RecordedEvent)
 )
 
 
@@ -180,12 +183,14 @@ def trusted_event(
     event_id: str,
     timestamp: datetime,
     version: int,
-) -> DomainEvent:
-    """A whole event from values a store has checked before; skips every check.
+    position: int,
+    commit: str | None,
+) -> RecordedEvent:
+    """A recorded event from values a store has checked before; skips every check.
 
-    For backends that read a million events: a third of the time the constructor takes.
+    For backends that read a million events: a third of the time the constructors take.
     """
-    event = _new_event(DomainEvent)
+    event = _new(DomainEvent)
     _set_stream_id(event, stream_id)
     _set_type(event, type_name)
     _set_data(event, data)
@@ -193,4 +198,8 @@ def trusted_event(
     _set_id(event, event_id)
     _set_timestamp(event, timestamp)
     _set_version(event, version)
-    return event
+    recorded = _new(RecordedEvent)
+    _set_event(recorded, event)
+    _set_position(recorded, position)
+    _set_commit(recorded, commit)
+    return recorded

@@ -73,4 +73,5 @@ def to_microseconds(value: datetime) -> int:
 
 def from_microseconds(value: int) -> datetime:
     """The UTC datetime that many microseconds after 1970-01-01."""
-    return EPOCH + timedelta(microseconds=value)
+    seconds, microseconds = divmod(value, 1_000_000)
+    return EPOCH + timedelta(0, seconds, microseconds)

@@ -15,6 +15,7 @@ from typing import NamedTuple, TypeGuard
 from gitstore.core import canonical
 from gitstore.core.canonical import JSON
 from gitstore.core.errors import InvalidEvent, StoreCorrupted, UnsupportedFormat
+from gitstore.core.idempotence import MAX_METADATA
 from gitstore.core.names import check_event_id, check_stream_id, check_type
 from gitstore.core.timestamps import (
     format_timestamp,
@@ -37,14 +38,17 @@ _TRAILERS = (
 )
 _NAMES = dict(_TRAILERS)
 _KEYS = {name: key for key, name in _TRAILERS}
+_KNOWN = frozenset({b"Event-Id", b"Event-Time", b"Event-Metadata", *_KEYS})
 _PLAIN = re.compile(r"[!#-~](?:[ -~]*[!-~])?").fullmatch
 _CRUD = " .,:;<>\"\\'"
 _NOT_IN_NAME = re.compile(r"[\x00-\x1f\x7f-\x9f<>]+")
 _NOT_IN_ADDRESS = re.compile(r"[^A-Za-z0-9._+-]+")
-_SPILL = re.compile(rb"data\.json (\d+) bytes sha256:([0-9a-f]{64})").fullmatch
+_TRAILER_NAME = re.compile(rb"([A-Za-z0-9-]+): ").match
+# Digits are bounded: int() itself refuses over 4,300 of them.
+_SPILL = re.compile(rb"data\.json (\d{1,18}) bytes sha256:([0-9a-f]{64})").fullmatch
 _HEADERS = re.compile(
     rb"tree ([0-9a-f]{40})\n(?:parent ([0-9a-f]{40})\n)?"
-    rb"author [^\n]* \d+ \+0000\ncommitter [^\n]* (\d+) \+0000\n\n"
+    rb"author [^\n]* \d+ \+0000\ncommitter [^\n]* (\d{1,11}) \+0000\n\n"
 )
 _MICROSECONDS = 1_000_000
 
@@ -160,17 +164,37 @@ def decode_commit(content: bytes) -> EventCommit:
 
 
 def check_canonical(commit_id: str, event: EventCommit, data: bytes) -> None:
-    """Raise ``MalformedCommit`` unless encoding ``event`` with ``data`` gives ``commit_id``."""
+    """Raise ``MalformedCommit`` unless encoding ``event`` with ``data`` gives ``commit_id``.
+
+    It knows the commit alone; ``check_follows`` holds it against its parent.
+    """
     try:
         check_stream_id(event.stream_id)
         check_type(event.type)
         check_event_id(event.event_id)
+        _check_limits(event)
         again = canonical.encode(canonical.decode(data))
         same = again == data and encode_commit(event, data)[-1].id == commit_id
+        if event.parent is None or event.date < _git_date(event.time):
+            check_follows(event, 0)
     except InvalidEvent as error:
         raise MalformedCommit(f"commit {commit_id} is no event: {error}") from None
     if not same:
         raise MalformedCommit(f"commit {commit_id} is not in canonical form")
+
+
+def check_follows(event: EventCommit, parent_date: int) -> None:
+    """Raise ``MalformedCommit`` unless the committer date is what a parent of that date gives."""
+    if event.date != committer_date(event.time, parent_date):
+        place = f"{event.stream_id}@{event.version}"
+        raise MalformedCommit(f"the committer date of {place} is not that of its time and parent")
+
+
+def _check_limits(event: EventCommit) -> None:
+    if event.version >= 2**63:
+        raise InvalidEvent(f"version {event.version} is over 2**63 - 1")
+    if len(canonical.encode(event.metadata, "metadata")) > MAX_METADATA:
+        raise InvalidEvent(f"its metadata has more than {MAX_METADATA} bytes")
 
 
 def _commit_bytes(event: EventCommit, tree: str, line: bytes) -> bytes:
@@ -237,10 +261,10 @@ def _parse_subject(subject: str) -> tuple[str, str, int]:
 
 
 def _parse_trailers(lines: list[bytes]) -> tuple[str, int, dict[str, JSON]]:
-    if len(lines) < 2 or not lines[0].startswith(b"Event-Id: "):
-        raise ValueError("it has no Event-Id")
-    if not lines[1].startswith(b"Event-Time: "):
-        raise ValueError("it has no Event-Time")
+    two = len(lines) >= 2
+    if not (two and lines[0].startswith(b"Event-Id: ") and lines[1].startswith(b"Event-Time: ")):
+        _refuse_newer(lines)
+        raise ValueError("it does not begin its trailers with Event-Id and Event-Time")
     event_id = lines[0][10:].decode()
     try:
         time = to_microseconds(parse_timestamp(lines[1][12:].decode()))
@@ -256,10 +280,18 @@ def _parse_trailers(lines: list[bytes]) -> tuple[str, int, dict[str, JSON]]:
                     raise ValueError("its Event-Metadata is no object")
                 metadata.update(rest)
             else:
-                raise UnsupportedFormat(
-                    f"the commit has a trailer {name.decode(errors='replace')!r} "
-                    "that this version does not know"
-                )
+                _refuse_newer(lines)
+                raise ValueError(f"it has a line out of place: {line.decode(errors='replace')!r}")
     except InvalidEvent as error:
         raise ValueError(str(error)) from None
     return event_id, time, metadata
+
+
+def _refuse_newer(lines: list[bytes]) -> None:
+    """Raise ``UnsupportedFormat`` where a line is a trailer that this version does not know."""
+    for line in lines:
+        match = _TRAILER_NAME(line)
+        if match and match[1] not in _KNOWN:
+            raise UnsupportedFormat(
+                f"the commit has a trailer {match[1].decode()!r} that this version does not know"
+            )

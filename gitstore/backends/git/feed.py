@@ -15,11 +15,11 @@ from gitstore.backends.git.objects import Objects
 from gitstore.core.errors import StoreCorrupted
 
 _COMMIT = re.compile(
-    rb"tree %b\n(?:parent ([0-9a-f]{40})\n)?author [^\n]*\ncommitter [^\n]* (\d+) \+0000\n\n"
+    rb"tree %b\n(?:parent ([0-9a-f]{40})\n)?author [^\n]*\ncommitter [^\n]* (\d{1,11}) \+0000\n\n"
     rb"([^\n]+)\n(?:\n(.*))?" % EMPTY_TREE.encode(),
     re.DOTALL,
 )
-_LINE = re.compile(r"([1-9]\d*) (\S+) (.+)@([1-9]\d*) ([0-9a-f]{40})")
+_LINE = re.compile(r"([1-9][0-9]{0,18}) (\S+) (.+)@([1-9][0-9]{0,18}) ([0-9a-f]{40})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +50,8 @@ def encode_root(store_id: str, date: int) -> GitObject:
 
 def encode_feed(parent: str, date: int, entries: Sequence[FeedEntry]) -> GitObject:
     """The commit that lists ``entries`` (at least one) after ``parent``."""
-    first, last = entries[0].position, entries[-1].position
-    subject = (
-        f"1 event, {first}" if len(entries) == 1 else f"{len(entries)} events, {first}..{last}"
-    )
     lines = [f"{e.position} {e.type} {e.stream_id}@{e.version} {e.commit}\n" for e in entries]
-    return _commit(parent, date, f"{subject}\n\n{''.join(lines)}".encode())
+    return _commit(parent, date, f"{_subject(entries)}\n\n{''.join(lines)}".encode())
 
 
 def decode_feed(content: bytes) -> FeedCommit:
@@ -64,12 +60,18 @@ def decode_feed(content: bytes) -> FeedCommit:
     if match is None:
         raise StoreCorrupted("the feed has a commit that is not in its form")
     parent, date, subject, body = match.groups()
-    if subject.startswith(b"feed ") and not parent:
-        return FeedCommit(None, int(date), (), subject[5:].decode())
-    lines = (body or b"").decode().split("\n")
+    try:
+        title, lines = subject.decode(), (body or b"").decode().split("\n")
+    except UnicodeDecodeError as error:
+        raise StoreCorrupted(f"the feed has a commit that is no UTF-8: {error}") from None
+    if not parent and body is None and title.startswith("feed "):
+        return FeedCommit(None, int(date), (), title[5:])
     if not parent or lines.pop() != "" or not lines:
         raise StoreCorrupted("the feed has a commit that is not in its form")
-    return FeedCommit(parent.decode(), int(date), tuple(map(_parse_line, lines)))
+    entries = tuple(map(_parse_line, lines))
+    if title != _subject(entries):
+        raise StoreCorrupted(f"the feed has a commit that does not list what it says: {title!r}")
+    return FeedCommit(parent.decode(), int(date), entries)
 
 
 def read_back(objects: Objects, tip: str, until: str | None = None) -> Iterator[FeedCommit]:
@@ -94,6 +96,13 @@ def commits_since(objects: Objects, tip: str, since: str | None) -> list[str] | 
     if at is None and since is not None:
         return None
     return found[::-1]
+
+
+def _subject(entries: Sequence[FeedEntry]) -> str:
+    first, last = entries[0].position, entries[-1].position
+    if len(entries) == 1:
+        return f"1 event, {first}"
+    return f"{len(entries)} events, {first}..{last}"
 
 
 def _commit(parent: str | None, date: int, message: bytes) -> GitObject:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import sqlite3
 from array import array
-from collections.abc import Callable, Iterator, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from typing import ParamSpec, TypeVar
 
 from gitstore.backends.git.connections import ThreadConnections, connect, transaction
@@ -19,7 +19,6 @@ from gitstore.backends.git.indexquery import Query, plan
 from gitstore.backends.git.indexschema import (
     SCHEMA,
     VERSION,
-    IndexRow,
     StreamHead,
     event_values,
     pack_id,
@@ -28,9 +27,14 @@ from gitstore.backends.git.indexschema import (
 )
 from gitstore.backends.git.journal import JournalRow
 from gitstore.backends.git.layout import StoreLayout
+from gitstore.backends.git.objects import Objects
+from gitstore.core import canonical
+from gitstore.core.canonical import JSON
 from gitstore.core.errors import StoreCorrupted, StoreUnavailable
+from gitstore.core.event import RecordedEvent, trusted_event
 from gitstore.core.filters import EventFilter
 from gitstore.core.names import category_of
+from gitstore.core.timestamps import from_microseconds
 
 _COLUMNS = "position, stream, version, type, time, event_id, commit_id, data, metadata"
 _IDS_AT_ONCE = 500
@@ -57,10 +61,25 @@ def _reports_damage(method: Callable[P, R]) -> Callable[P, R]:
             if "no such table" in str(error) or "no such column" in str(error):
                 raise IndexDamaged(f"index.db has lost its tables: {error}") from error
             raise StoreUnavailable(f"index.db cannot be used: {error}") from error
-        except sqlite3.DatabaseError as error:
+        except (sqlite3.DatabaseError, ValueError, TypeError) as error:
             raise IndexDamaged(f"index.db is damaged: {error}") from error
 
     return call
+
+
+class _Names(dict[int, str]):
+    """Names by number, looked up when they are first needed."""
+
+    def __init__(self, load: Callable[[int], str]) -> None:
+        super().__init__()
+        self._load = load
+
+    def __missing__(self, number: int) -> str:
+        name = self._load(number)
+        if len(self) >= _MOST_NAMES:
+            self.clear()
+        self[number] = name
+        return name
 
 
 class Index:
@@ -69,16 +88,19 @@ class Index:
     Every method raises ``IndexDamaged`` where the file is damaged or is not the one opened.
     """
 
-    def __init__(self, layout: StoreLayout, *, wal: bool, read_only: bool) -> None:
+    def __init__(
+        self, layout: StoreLayout, objects: Objects, *, wal: bool, read_only: bool
+    ) -> None:
         self._layout = layout
+        self._objects = objects
         self._wal = wal
         self._read_only = read_only
         self._connections = ThreadConnections(layout.index, self._open)
         self._opened = (0, 0)
         self._streams: dict[str, int] = {}
-        self._stream_names: dict[int, str] = {}
+        self._stream_names = _Names(self._load_stream)
         self._words: dict[str | None, int | None] = {}
-        self._word_texts: dict[int, str] = {}
+        self._word_texts = _Names(self._load_word)
 
     @_reports_damage
     def create(self) -> None:
@@ -183,16 +205,16 @@ class Index:
         return int(events), int(streams)
 
     @_reports_damage
-    def by_ids(self, event_ids: Sequence[str]) -> list[IndexRow]:
+    def by_ids(self, event_ids: Sequence[str]) -> list[RecordedEvent]:
         """The events with one of these ids."""
-        found: list[IndexRow] = []
+        found: list[RecordedEvent] = []
         for start in range(0, len(event_ids), _IDS_AT_ONCE):
             some = [pack_id(i) for i in event_ids[start : start + _IDS_AT_ONCE]]
             marks = ",".join("?" * len(some))
             found += self._fetch(f"WHERE event_id IN ({marks})", some)
         return found
 
-    def by_place(self, stream: str, version: int) -> IndexRow | None:
+    def by_place(self, stream: str, version: int) -> RecordedEvent | None:
         """The event at ``stream@version``."""
         rows = self.stream_page(stream, version - 1, version, 1, backwards=False)
         return rows[0] if rows else None
@@ -200,7 +222,7 @@ class Index:
     @_reports_damage
     def stream_page(
         self, stream: str, after: int, to: int, limit: int, *, backwards: bool
-    ) -> list[IndexRow]:
+    ) -> list[RecordedEvent]:
         """Events of one stream with ``after < version <= to``, by version, at most ``limit``."""
         order = "DESC" if backwards else "ASC"
         return self._fetch(
@@ -210,12 +232,12 @@ class Index:
         )
 
     @_reports_damage
-    def page(self, query: Query, limit: int) -> list[IndexRow]:
+    def page(self, query: Query, limit: int) -> list[RecordedEvent]:
         """The next events of a planned query, by position, at most ``limit``."""
         return self._fetch(*query.page(limit))
 
     @_reports_damage
-    def rows_at(self, positions: Sequence[int]) -> list[IndexRow]:
+    def rows_at(self, positions: Sequence[int]) -> list[RecordedEvent]:
         """The events at these positions (at most 1,000), rising."""
         marks = ",".join("?" * len(positions))
         return self._fetch(f"WHERE position IN ({marks}) ORDER BY position", positions)
@@ -267,32 +289,46 @@ class Index:
             self._opened = file_identity(self._layout.index)
         return connection
 
-    def _fetch(self, clause: str, values: Sequence[object]) -> list[IndexRow]:
+    def _fetch(self, clause: str, values: Sequence[object]) -> list[RecordedEvent]:
         rows = self._db().execute(f"SELECT {_COLUMNS} FROM events {clause}", values)
         names, words = self._stream_names, self._word_texts
         found = []
         for position, stream, version, kind, time, event_id, commit, data, metadata in rows:
-            name = names.get(stream) or self._load_stream(stream)
-            word = words.get(kind) or self._load_word(kind)
-            text = event_id if isinstance(event_id, str) else unpack_id(event_id)
+            commit_hex = commit.hex()
+            if data is None or metadata is None:
+                body, about = self._read_body(commit_hex)
+            else:
+                body, about = canonical.decode_own(data), canonical.decode_own(metadata)
             found.append(
-                IndexRow(position, name, version, word, time, text, commit, data, metadata)
+                trusted_event(
+                    names[stream],
+                    words[kind],
+                    body,
+                    about,
+                    event_id if isinstance(event_id, str) else unpack_id(event_id),
+                    from_microseconds(time),
+                    version,
+                    position,
+                    commit_hex,
+                )
             )
         return found
 
+    def _read_body(self, commit: str) -> tuple[JSON, Mapping[str, JSON]]:
+        """Data and metadata that are not here, from git."""
+        event = self._objects.read_event(commit)
+        return canonical.decode_own(self._objects.read_data(event)), event.metadata
+
     def _load_stream(self, number: int) -> str:
-        return self._load("SELECT name FROM streams WHERE id = ?", number, self._stream_names)
+        return self._load("SELECT name FROM streams WHERE id = ?", number)
 
     def _load_word(self, number: int) -> str:
-        return self._load("SELECT word FROM words WHERE id = ?", number, self._word_texts)
+        return self._load("SELECT word FROM words WHERE id = ?", number)
 
-    def _load(self, statement: str, number: int, cache: dict[int, str]) -> str:
+    def _load(self, statement: str, number: int) -> str:
         row = self._db().execute(statement, (number,)).fetchone()
         if row is None:
             raise sqlite3.DatabaseError(f"index.db has no name {number}")
-        if len(cache) >= _MOST_NAMES:  # bounds memory with very many streams
-            cache.clear()
-        cache[number] = row[0]
         return str(row[0])
 
     def _intern_streams(self, db: sqlite3.Connection, wanted: Set[str]) -> dict[str, int]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from gitstore.backends.git.commits import SPILL_OVER
 from gitstore.backends.git.journal import JournalRow
@@ -54,20 +53,6 @@ class StreamHead:
     version: int
     commit: bytes
     date: int
-
-
-class IndexRow(NamedTuple):
-    """An indexed event; canonical ``data`` and ``metadata``, ``None`` where git must be read."""
-
-    position: int
-    stream: str
-    version: int
-    type: str
-    time: int
-    event_id: str
-    commit_id: bytes
-    data: bytes | None
-    metadata: bytes | None
 
 
 def words_of(metadata: bytes) -> tuple[str | None, str | None]:

@@ -42,12 +42,13 @@ class Parts:
         folds_case: bool,
     ) -> Parts:
         """The parts of the store at ``layout``; touches no file yet."""
+        objects = Objects(layout)
         return cls(
             layout,
             Journal(layout, wal=wal, read_only=read_only),
-            Index(layout, wal=wal, read_only=read_only),
+            Index(layout, objects, wal=wal, read_only=read_only),
             Refs(layout),
-            Objects(layout),
+            objects,
             FileLock(layout.write_lock),
             FlushLock(layout.flush_lock),
             stamper,

@@ -17,7 +17,6 @@ from collections.abc import Callable, Iterator, Sequence
 
 from gitstore.backends.git.index import IndexDamaged
 from gitstore.backends.git.indexquery import Query
-from gitstore.backends.git.indexschema import IndexRow
 from gitstore.backends.git.journal import JournalRow
 from gitstore.backends.git.parts import Parts
 from gitstore.backends.git.rows import recorded
@@ -43,33 +42,29 @@ class Reader:
 
     def by_id(self, event_id: str) -> RecordedEvent | None:
         """The event of this id."""
-        rows: list[JournalRow | IndexRow] = [*self._parts.journal.by_ids([event_id])]
-        rows += self._parts.index.by_ids([event_id])
-        return recorded(rows[0], self._parts.objects) if rows else None
+        rows = self._parts.journal.by_ids([event_id])
+        found = [*map(recorded, rows), *self._parts.index.by_ids([event_id])]
+        return found[0] if found else None
 
     def by_commit(self, prefix: str) -> RecordedEvent | None:
         """The event of the one commit whose id begins so; ``ValueError`` where there are more."""
         if not re.fullmatch("[0-9a-f]{4,40}", prefix):
             return None
         low, high = (bytes.fromhex(prefix.ljust(40, digit)) for digit in "0f")
-        rows: dict[bytes, JournalRow | IndexRow] = {
-            row.commit_id: row for row in self._parts.journal.by_commit(low, high)
-        }
-        for commit in self._parts.objects.with_prefix(prefix):
-            row = self._indexed(commit)
-            if row is not None:
-                rows.setdefault(row.commit_id, row)
-        if len(rows) > 1:
+        waiting = map(recorded, self._parts.journal.by_commit(low, high))
+        flushed = map(self._indexed, self._parts.objects.with_prefix(prefix))
+        found = {event.commit: event for event in (*waiting, *flushed) if event is not None}
+        if len(found) > 1:
             raise ValueError(f"commit {prefix} is ambiguous: give more digits")
-        return next((recorded(row, self._parts.objects) for row in rows.values()), None)
+        return next(iter(found.values()), None)
 
-    def _indexed(self, commit: str) -> JournalRow | IndexRow | None:
+    def _indexed(self, commit: str) -> RecordedEvent | None:
         try:
             event = self._parts.objects.read_event(commit)
         except (StoreCorrupted, UnsupportedFormat):
             return None  # a commit of the feed, a tree, a blob
-        row = self._parts.index.by_place(event.stream_id, event.version)
-        return row if row is not None and row.commit_id.hex() == commit else None
+        found = self._parts.index.by_place(event.stream_id, event.version)
+        return found if found is not None and found.commit == commit else None
 
     def _mend(self, error: IndexDamaged) -> None:
         if self._repair is None:
@@ -93,11 +88,10 @@ class Reader:
             except IndexDamaged as error:
                 self._mend(error)
                 continue
-            rows: dict[int, JournalRow | IndexRow] = {row.version: row for row in flushed}
-            rows.update((row.version, row) for row in waiting)
-            page = sorted(rows, reverse=backwards)[:size]
+            found = {event.version: event for event in (*flushed, *map(recorded, waiting))}
+            page = sorted(found, reverse=backwards)[:size]
             for version in page:
-                yield recorded(rows[version], self._parts.objects)
+                yield found[version]
             if len(page) < size:
                 return
             low, high = (low, page[-1] - 1) if backwards else (page[-1], high)
@@ -145,7 +139,7 @@ class Reader:
             if end is None:
                 end = last
             top = waiting[-1].position if len(waiting) == size else last
-            rows: Sequence[IndexRow] = []
+            rows: list[RecordedEvent] = []
             if after < flushed:
                 try:
                     if found is None or found.through < min(flushed, top):
@@ -188,7 +182,7 @@ class Reader:
     def _merge(
         self,
         waiting: Sequence[JournalRow],
-        rows: Sequence[IndexRow],
+        rows: list[RecordedEvent],
         wanted: EventFilter,
         after: int,
         to: int,
@@ -196,18 +190,16 @@ class Reader:
         backwards: bool,
     ) -> list[RecordedEvent]:
         """Events of both with ``after < position <= to``, each once, in order."""
-        objects = self._parts.objects
         if not waiting:
-            return [recorded(row, objects) for row in rows if after < row.position <= to]
-        fresh = [recorded(row, objects) for row in waiting if after < row.position <= to]
-        fresh = [event for event in fresh if wanted.matches(event)]
+            return rows
+        fresh = [recorded(row) for row in waiting if after < row.position <= to]
         taken = {row.position for row in waiting}
-        old = [
-            recorded(row, objects)
-            for row in rows
-            if after < row.position <= to and row.position not in taken
-        ]
-        merged = heapq.merge(fresh, old, key=lambda r: r.position, reverse=backwards)
+        merged = heapq.merge(
+            filter(wanted.matches, fresh),
+            (row for row in rows if row.position not in taken),
+            key=lambda event: event.position,
+            reverse=backwards,
+        )
         return list(merged)
 
 
@@ -237,17 +229,17 @@ class _Positions:
         found = parts.index.positions(query, limit) if query.looks_up else None
         return cls(parts, query, found)
 
-    def forward(self, after: int, top: int, size: int) -> tuple[list[IndexRow], int]:
+    def forward(self, after: int, top: int, size: int) -> tuple[list[RecordedEvent], int]:
         """Rows with ``after < position <= top``, and the position up to which they are all."""
         rows = self._some(after, top + 1, size)
         return rows, rows[-1].position if len(rows) == size else top
 
-    def backward(self, low: int, before: int, size: int) -> tuple[list[IndexRow], int]:
+    def backward(self, low: int, before: int, size: int) -> tuple[list[RecordedEvent], int]:
         """Rows with ``low <= position < before``, and the position down to which they are all."""
         rows = self._some(low - 1, before, size)
         return rows, rows[-1].position if len(rows) == size else low
 
-    def _some(self, after: int, before: int, size: int) -> list[IndexRow]:
+    def _some(self, after: int, before: int, size: int) -> list[RecordedEvent]:
         if self._found is None:
             self._query.after, self._query.before = after, before
             return self._parts.index.page(self._query, size)

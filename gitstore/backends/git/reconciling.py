@@ -10,13 +10,14 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass, field
 
-from gitstore.backends.git.commits import EventCommit, check_canonical
+from gitstore.backends.git.commits import EventCommit, check_canonical, check_follows
 from gitstore.backends.git.flushing import Flusher
+from gitstore.backends.git.indexschema import StreamHead
 from gitstore.backends.git.journal import JournalRow
 from gitstore.backends.git.layout import FEED, STREAMS
 from gitstore.backends.git.parts import Parts
 from gitstore.backends.git.refs import RefUpdate
-from gitstore.backends.git.rows import row_of_commit
+from gitstore.backends.git.rows import NO_HEAD, row_of_commit
 from gitstore.core.errors import EventStoreError, StoreCorrupted, UnsupportedFormat
 from gitstore.core.names import decode_name, encode_name
 
@@ -81,48 +82,48 @@ class Reconciler:
             head = self._parts.index.head(pending)
             self._put_back(name, tip, head.commit.hex() if head else None, changes)
             return
-        head = self._parts.index.head(stream) if stream else None
-        below = (head.version, head.commit.hex()) if head else (0, None)
+        head = (self._parts.index.head(stream) if stream else None) or NO_HEAD
         try:
-            chain, owner = self._check_chain(name, tip, below)
+            chain, owner = self._check_chain(name, tip, head)
         except EventStoreError as error:
             if not self._is_ours(tip, stream):
                 _LOG.warning("%s was moved by others and is not adopted: %s", name, error)
                 self._flusher.quarantine(name, tip)
-            self._put_back(name, tip, below[1], changes)
+            self._put_back(name, tip, head.commit.hex() or None, changes)
         else:
             changes.adopted[owner] = chain
 
-    def _check_chain(
-        self, name: str, tip: str, below: tuple[int, str | None]
-    ) -> tuple[list[str], str]:
+    def _check_chain(self, name: str, tip: str, head: StreamHead) -> tuple[list[str], str]:
         """The new commits, oldest first, and their stream; raises where one fails a check."""
-        version, base = below
+        base = head.commit.hex() or None
         chain: list[str] = []
         at: str | None = tip
-        expected: int | None = None
+        child: EventCommit | None = None
         while at != base:
             if at is None:
                 raise StoreCorrupted("it does not descend from what is recorded here")
             event = self._parts.objects.read_event(at)
-            self._check_commit(name, at, event, expected)
+            self._check_commit(name, at, event, child)
             chain.append(at)
-            expected, at = event.version - 1, event.parent
-        if expected != version:
+            child, at = event, event.parent
+        if child is None or child.version != head.version + 1:
             raise StoreCorrupted("its versions do not continue what is recorded here")
-        return chain[::-1], event.stream_id
+        check_follows(child, head.date)
+        return chain[::-1], child.stream_id
 
     def _check_commit(
-        self, name: str, commit: str, event: EventCommit, expected: int | None
+        self, name: str, commit: str, event: EventCommit, child: EventCommit | None
     ) -> None:
         if STREAMS + encode_name(event.stream_id) != name:
             raise StoreCorrupted(f"commit {commit} is of stream {event.stream_id!r}")
-        if expected is not None and event.version != expected:
-            raise StoreCorrupted(f"commit {commit} has version {event.version}, not {expected}")
+        if child is not None:
+            if event.version != child.version - 1:
+                raise StoreCorrupted(f"{commit} has version {event.version}, below {child.version}")
+            check_follows(child, event.date)
         data = self._parts.objects.read_data(event)
         check_canonical(commit, event, data)
         known = {r.commit_id.hex() for r in self._parts.journal.by_ids([event.event_id])}
-        known |= {r.commit_id.hex() for r in self._parts.index.by_ids([event.event_id])}
+        known |= {r.commit or "" for r in self._parts.index.by_ids([event.event_id])}
         if known - {commit}:
             raise StoreCorrupted(f"its event id {event.event_id} is recorded here already")
 
@@ -139,8 +140,8 @@ class Reconciler:
             event = self._parts.objects.read_event(tip)
         except (StoreCorrupted, UnsupportedFormat):
             return False
-        row = self._parts.index.by_place(stream, event.version)
-        return row is not None and row.commit_id.hex() == tip
+        found = self._parts.index.by_place(stream, event.version)
+        return found is not None and found.commit == tip
 
     def _put_back(self, name: str, tip: str | None, ours: str | None, changes: Changes) -> None:
         failures = self._parts.refs.move([RefUpdate(name, ours, frozenset({tip}))])

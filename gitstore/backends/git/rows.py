@@ -8,7 +8,7 @@ from gitstore.backends.git.commits import (
     committer_date,
     encode_commit,
 )
-from gitstore.backends.git.indexschema import IndexRow, StreamHead
+from gitstore.backends.git.indexschema import StreamHead
 from gitstore.backends.git.journal import JournalRow
 from gitstore.backends.git.objects import Objects
 from gitstore.backends.stamping import Stamper
@@ -100,23 +100,16 @@ def head_of(row: JournalRow) -> StreamHead:
     return StreamHead(row.version, row.commit_id, row.date)
 
 
-def recorded(row: JournalRow | IndexRow, objects: Objects) -> RecordedEvent:
-    """The recorded event of a row; what the index left out is read from git."""
-    data, metadata = row.data, row.metadata
-    commit = row.commit_id.hex()
-    if data is None or metadata is None:
-        whole = objects.read_event(commit)
-        data = objects.read_data(whole)
-        given = whole.metadata
-    else:
-        given = canonical.decode_own(metadata)
-    event = trusted_event(
+def recorded(row: JournalRow) -> RecordedEvent:
+    """The recorded event of a row."""
+    return trusted_event(
         row.stream,
         row.type,
-        canonical.decode_own(data),
-        given,
+        canonical.decode_own(row.data),
+        canonical.decode_own(row.metadata),
         row.event_id,
         from_microseconds(row.time),
         row.version,
+        row.position,
+        row.commit_id.hex(),
     )
-    return RecordedEvent(event, row.position, commit)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from gitstore.backends.git import feed
-from gitstore.backends.git.commits import check_canonical
+from gitstore.backends.git.commits import EventCommit, check_canonical, check_follows
 from gitstore.backends.git.index import IndexDamaged
 from gitstore.backends.git.journal import JournalRow
 from gitstore.backends.git.layout import FEED, QUARANTINE, STREAMS
@@ -78,6 +78,7 @@ class Verifier:
 
     def _stream(self, name: str, tip: str) -> Iterator[Finding]:
         at: str | None = tip
+        child: tuple[str, EventCommit] | None = None
         expected: int | None = None
         stream: str | None = None
         while at is not None:
@@ -94,12 +95,14 @@ class Verifier:
                 yield Finding("stream", message, name, stream, at)
             if expected is not None and event.version != expected:
                 yield Finding("stream", f"{place} should be @{expected}", name, stream, at)
+            if child is not None:
+                yield from _date_finding(name, *child, event.date)
             twin = self._ids.setdefault(event.event_id, place)
             if twin != place:
                 message = f"{place} has the event id of {twin}"
                 yield Finding("stream", message, name, stream, at)
             self._commits[at] = place
-            expected, at = event.version - 1, event.parent
+            child, expected, at = (at, event), event.version - 1, event.parent
         if expected != 0:
             yield Finding("stream", f"version 1 of {stream} is missing", name, stream, tip)
 
@@ -198,3 +201,12 @@ class Verifier:
                 ref=name,
                 commit=tip,
             )
+
+
+def _date_finding(
+    name: str, commit: str, event: EventCommit, parent_date: int
+) -> Iterator[Finding]:
+    try:
+        check_follows(event, parent_date)
+    except StoreCorrupted as error:
+        yield Finding("stream", str(error), name, event.stream_id, commit)

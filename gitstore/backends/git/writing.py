@@ -10,11 +10,9 @@ from typing import NamedTuple
 from gitstore.backends.git.commits import GitObject
 from gitstore.backends.git.flushing import Flusher
 from gitstore.backends.git.heads import Heads
-from gitstore.backends.git.indexschema import IndexRow
 from gitstore.backends.git.journal import JournalRow
 from gitstore.backends.git.parts import Parts
 from gitstore.backends.git.rows import head_of, place, recorded
-from gitstore.core import canonical
 from gitstore.core.errors import StoreUnavailable
 from gitstore.core.event import RecordedEvent, trusted_event
 from gitstore.core.expected import ExpectedVersion
@@ -81,17 +79,8 @@ class Writer:
             for row in rows:
                 if self._known([row.event_id]):
                     continue
-                event = trusted_event(
-                    row.stream,
-                    row.type,
-                    canonical.decode_own(row.data),
-                    canonical.decode_own(row.metadata),
-                    row.event_id,
-                    from_microseconds(row.time),
-                    row.version,
-                )
                 again, _ = place(
-                    Proposal.of(event),
+                    Proposal.of(recorded(row).event),
                     self._heads.get(row.stream),
                     self._heads.last + 1,
                     self._parts.stamper,
@@ -175,9 +164,8 @@ class Writer:
         found: dict[str, RecordedEvent] = {}
         for start in range(0, len(ids), 500):
             some = ids[start : start + 500]
-            rows: list[JournalRow | IndexRow] = [*parts.journal.by_ids(some)]
-            rows += parts.index.by_ids(some)
-            found.update((row.event_id, recorded(row, parts.objects)) for row in rows)
+            events = [*map(recorded, parts.journal.by_ids(some)), *parts.index.by_ids(some)]
+            found.update((event.event.id or "", event) for event in events)
         return found
 
     def _place(self, proposals: Sequence[Proposal]) -> tuple[list[JournalRow], list[GitObject]]:
@@ -222,7 +210,7 @@ class Writer:
 
 def recorded_from(proposal: Proposal, row: JournalRow) -> RecordedEvent:
     """The recorded event of a row just written."""
-    event = trusted_event(
+    return trusted_event(
         row.stream,
         row.type,
         proposal.own_data,
@@ -230,5 +218,6 @@ def recorded_from(proposal: Proposal, row: JournalRow) -> RecordedEvent:
         row.event_id,
         from_microseconds(row.time),
         row.version,
+        row.position,
+        row.commit_id.hex(),
     )
-    return RecordedEvent(event, row.position, row.commit_id.hex())
