@@ -41,7 +41,7 @@ __all__ = [
 
 CHUNK = 5_000
 """Events appended at once: a git store's batches cost least an event when they are long."""
-_CHUNK_BYTES = 32 * 1024 * 1024
+_CHUNK_BYTES = 8 * 1024 * 1024
 _REPORT_EVERY = 1_000
 
 Progress = Callable[[str, int, int], None]
@@ -231,7 +231,7 @@ def _event_to_append(line: Line, planned: PlannedLine) -> DomainEvent:
 def _chunks(
     events: Iterable[tuple[DomainEvent, int]], chunk: int
 ) -> Iterator[Sequence[DomainEvent]]:
-    """Runs of at most ``chunk`` events whose lines have 32 MiB together, or one longer line."""
+    """Runs of at most ``chunk`` events whose lines have 8 MiB together, or one longer line."""
     held: list[DomainEvent] = []
     size = 0
     for event, length in events:

@@ -39,7 +39,7 @@ _FILTERS: list[tuple[dict[str, Any], str]] = [
     ({}, "abcdefg"),
     ({"types": "TaskCreated"}, "abf"),
     ({"types": ["TaskCreated", "SessionStarted"]}, "abdf"),
-    ({"types": {"TaskMoved", "Nothing"}}, "ce"),
+    ({"types": ["TaskMoved", "Nothing"]}, "ce"),
     ({"types": ("Noted",)}, "g"),
     ({"types": "Task"}, ""),
     ({"types": "taskcreated"}, ""),

@@ -9,15 +9,17 @@ that row on the batch is recorded, and whoever finds it finishes it.
 
 from __future__ import annotations
 
+import functools
 import json
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, ParamSpec, TypeVar
 
 from gitstore.backends.git.connections import ThreadConnections, connect, transaction
 from gitstore.backends.git.files import file_identity
 from gitstore.backends.git.layout import StoreLayout
+from gitstore.core.errors import StoreCorrupted, StoreUnavailable
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS pending(
@@ -85,6 +87,33 @@ class JournalState:
     store_id: str
 
 
+class JournalDamaged(StoreCorrupted):
+    """``journal.db`` is damaged; what can still be read is salvaged when the store is opened."""
+
+    hint = "Close the store and open it again: that salvages what can still be read."
+
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def _reports_damage(method: Callable[P, R]) -> Callable[P, R]:
+    """Turn what SQLite says of a damaged file into ``JournalDamaged``."""
+
+    @functools.wraps(method)
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return method(*args, **kwargs)
+        except sqlite3.OperationalError as error:
+            if any(words in str(error) for words in ("no such", "decode to UTF-8")):
+                raise JournalDamaged(f"journal.db is damaged: {error}") from error
+            raise StoreUnavailable(f"journal.db cannot be used: {error}") from error
+        except sqlite3.DatabaseError as error:
+            raise JournalDamaged(f"journal.db is damaged: {error}") from error
+
+    return call
+
+
 class Journal:
     """``journal.db``. Every method that writes must be called under the store's write lock."""
 
@@ -95,6 +124,7 @@ class Journal:
         self._connections = ThreadConnections(layout.journal, self._open)
         self._opened = (0, 0)
 
+    @_reports_damage
     def create(self, flushed: int, feed: str, store_id: str) -> None:
         """Make the tables where they are missing; the state given is that of a new journal."""
         db = self._connections.get()
@@ -105,6 +135,7 @@ class Journal:
             (flushed, flushed, feed, "[]", store_id),
         )
 
+    @_reports_damage
     def exists(self) -> bool:
         """Whether the file is there and has its tables."""
         if not self._layout.journal.exists() or not self._layout.journal.stat().st_size:
@@ -112,12 +143,14 @@ class Journal:
         found = self._connections.get().execute("SELECT 1 FROM sqlite_schema WHERE name='state'")
         return found.fetchone() is not None and self._state_row() is not None
 
+    @_reports_damage
     def state(self) -> JournalState:
         """What has left the journal."""
         row = self._state_row()
         assert row is not None  # `create` made it
         return JournalState(row[0], row[1], row[2], tuple(json.loads(row[3])), row[4], row[5])
 
+    @_reports_damage
     def highest(self) -> tuple[int, int]:
         """``(flushed, highest position given)``, from one snapshot."""
         flushed, last = (
@@ -127,6 +160,7 @@ class Journal:
         )
         return flushed, max(flushed, last or 0)
 
+    @_reports_damage
     def count(self) -> int:
         """Rows that are not in git yet."""
         found = self._connections.get().execute("SELECT count(*) FROM pending").fetchone()[0]
@@ -153,6 +187,7 @@ class Journal:
         with transaction(db):
             db.executemany(_INSERT, rows)
 
+    @_reports_damage
     def insert_missing(self, rows: Sequence[JournalRow]) -> None:
         """Put rows back that could not leave; those that are here already stay as they are."""
         marks = ",".join("?" * 11)
@@ -160,6 +195,7 @@ class Journal:
         with transaction(db):
             db.executemany(f"INSERT OR IGNORE INTO pending({_COLUMNS}) VALUES({marks})", rows)
 
+    @_reports_damage
     def page(
         self, after: int, before: int | None, limit: int, *, backwards: bool
     ) -> tuple[int, int, list[JournalRow]]:
@@ -181,6 +217,7 @@ class Journal:
             ).fetchall()
         return flushed, last, list(map(JournalRow._make, rows))
 
+    @_reports_damage
     def stream_page(
         self, stream: str, after: int, to: int, limit: int, *, backwards: bool
     ) -> list[JournalRow]:
@@ -206,6 +243,7 @@ class Journal:
                 size += len(row.data) + len(row.metadata)
             after = rows[-1].position
 
+    @_reports_damage
     def by_ids(self, event_ids: Sequence[str]) -> list[JournalRow]:
         """The rows with one of these event ids (at most 500)."""
         marks = ",".join("?" * len(event_ids))
@@ -214,6 +252,7 @@ class Journal:
         )
         return list(map(JournalRow._make, rows.fetchall()))
 
+    @_reports_damage
     def by_commit(self, first: bytes, last: bytes) -> list[JournalRow]:
         """The rows whose commit ids lie between two ids, both inclusive."""
         rows = self._connections.get().execute(
@@ -221,15 +260,18 @@ class Journal:
         )
         return list(map(JournalRow._make, rows.fetchall()))
 
+    @_reports_damage
     def streams(self) -> list[str]:
         """The streams with rows."""
         rows = self._connections.get().execute("SELECT DISTINCT stream FROM pending")
         return [name for (name,) in rows.fetchall()]
 
+    @_reports_damage
     def intend(self, feed: str) -> None:
         """Record that the batch of this feed commit is durable and must be finished."""
         self._connections.get().execute("UPDATE state SET intent = ?", (feed,))
 
+    @_reports_damage
     def finish(
         self, gone: Sequence[JournalRow], listed: int, feed: str, refs: Sequence[int]
     ) -> None:
@@ -247,16 +289,19 @@ class Journal:
                 (flushed, listed, feed, json.dumps(list(refs))),
             )
 
+    @_reports_damage
     def note_refs(self, refs: Sequence[int]) -> None:
         """Remember what the stream refs look like, after they were looked through."""
         self._connections.get().execute("UPDATE state SET refs = ?", (json.dumps(list(refs)),))
 
+    @_reports_damage
     def checkpoint(self) -> None:
         """Move the log into the file when it has grown; the log's file keeps its size."""
         log = self._layout.journal.with_name("journal.db-wal")
         if log.exists() and log.stat().st_size > _CHECKPOINT_PAGES * 4_096:
             self._connections.get().execute("PRAGMA wal_checkpoint(RESTART)").fetchone()
 
+    @_reports_damage
     def check(self) -> None:
         """Raise ``sqlite3.DatabaseError`` where the file is damaged."""
         found = self._connections.get().execute("PRAGMA quick_check(1)").fetchone()[0]
