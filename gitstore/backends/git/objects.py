@@ -101,9 +101,12 @@ class Objects:
             pack = PackBuilder()
             pack.add(objects)
             return pack.write(self._layout.packs)
-        folders = {self._add_loose(item) for item in objects}
-        for folder in folders - {None}:
-            sync_directory(str(folder))
+        present = {entry.name for entry in os.scandir(self._layout.objects)}
+        folders = {folder for item in objects if (folder := self._add_loose(item))}
+        for folder in folders:
+            sync_directory(folder)
+        if any(folder.name not in present for folder in folders):
+            sync_directory(self._layout.objects)
         return None
 
     def clear_leftovers(self) -> None:
@@ -123,12 +126,7 @@ class Objects:
         path = self.loose_path(item.id)
         if path.exists() and _is_whole(path, item.id):
             return None
-        try:
-            path.parent.mkdir(mode=DIRECTORY_MODE)
-        except FileExistsError:
-            pass
-        else:
-            sync_directory(self._layout.objects)
+        path.parent.mkdir(mode=DIRECTORY_MODE, exist_ok=True)
         content = b"%b %d\0%b" % (item.kind.encode(), len(item.content), item.content)
         aside = path.with_name(f"tmp_obj_{secrets.token_hex(6)}")
         write_new(aside, deflate(content), OBJECT_MODE)
