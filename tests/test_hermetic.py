@@ -7,10 +7,11 @@ import subprocess
 from pathlib import Path
 
 import pygit2
+import pytest
 from pygit2.enums import ConfigLevel
 
 
-def test_home_is_the_tests_own(home: Path, tmp_path_factory) -> None:
+def test_home_is_the_tests_own(home: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     """Whoever asks for the home directory gets an empty one below pytest's own folder."""
     assert Path.home() == Path("~").expanduser() == home
     assert home.is_relative_to(tmp_path_factory.getbasetemp())

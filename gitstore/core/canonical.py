@@ -24,6 +24,9 @@ _OPTIONS = (
     | orjson.OPT_PASSTHROUGH_DATACLASS
     | orjson.OPT_PASSTHROUGH_SUBCLASS
 )
+MAX_DEPTH = 250
+"""Most objects and arrays inside each other. orjson writes 254 (in some releases 255), and an event
+that carries the value is one more."""
 _MIN_INT, _MAX_INT = -(2**63), 2**64 - 1
 _MAY_HOLD_EXPONENT = re.compile(rb"\d[eE][+-]?\d").search
 # Possessive: a repeated group that may go back keeps a mark for every round (1.2 GB at 10 MB).
@@ -32,18 +35,21 @@ _STRING_OR_EXPONENT = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|(-?[\d.]+)[eE]([
 _MAY_HOLD_BIG_INTEGER = re.compile(rb"\d{19}").search
 
 
-def encode(value: JSON, what: str = "data") -> bytes:
+def encode(value: JSON, what: str = "data", max_depth: int = MAX_DEPTH) -> bytes:
     """The canonical bytes of ``value``; see ``encode_with_copy``."""
-    return encode_with_copy(value, what)[0]
+    return encode_with_copy(value, what, max_depth)[0]
 
 
-def encode_with_copy(value: JSON, what: str = "data") -> tuple[bytes, JSON]:
+def encode_with_copy(
+    value: JSON, what: str = "data", max_depth: int = MAX_DEPTH
+) -> tuple[bytes, JSON]:
     """The canonical bytes of ``value``, and a copy of it that nobody shares.
 
     Raises ``InvalidEvent`` where JSON cannot hold it unchanged.
 
     ``what`` names the value in the error. Refused rather than changed: NaN and infinities, tuples,
-    sets, keys that are no strings, dates, integers over 64 bits, lone surrogates, nesting over 254.
+    sets, keys that are no strings, dates, integers over 64 bits, lone surrogates, and more than
+    ``max_depth`` objects and arrays inside each other.
     """
     try:
         text = orjson.dumps(value, None, _OPTIONS)
@@ -58,7 +64,17 @@ def encode_with_copy(value: JSON, what: str = "data") -> tuple[bytes, JSON]:
             f"{what} would be changed by JSON",
             hint="Use only None, bool, int, finite float, str, list, and dict with string keys.",
         )
+    if text.count(b"[") + text.count(b"{") > max_depth and _depth(copy) > max_depth:
+        raise InvalidEvent(f"{what} has more than {max_depth} objects and arrays inside each other")
     return text, copy
+
+
+def _depth(value: JSON) -> int:
+    """How many objects and arrays stand inside each other, at the deepest place."""
+    if not isinstance(value, dict | list):
+        return 0
+    inside = value.values() if isinstance(value, dict) else value
+    return 1 + max(map(_depth, inside), default=0)
 
 
 def decode(text: bytes) -> JSON:

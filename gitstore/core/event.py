@@ -128,7 +128,7 @@ class DomainEvent:
 
     def to_json(self) -> bytes:
         """The event as one line of UTF-8 JSON without its line end, keys sorted by code point."""
-        return canonical.encode(self.to_dict(), "the event")
+        return canonical.encode(self.to_dict(), "the event", canonical.MAX_DEPTH + 1)
 
     @classmethod
     def from_json(cls, text: bytes | str) -> DomainEvent:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from gitstore.backends.jsonl.lines import BadLine
 from gitstore.core import canonical
-from gitstore.core.canonical import JSON
 from gitstore.core.errors import WrongExpectedVersion
 from gitstore.core.event import DomainEvent, RecordedEvent
+from gitstore.core.idempotence import Proposal
 from gitstore.core.timestamps import to_microseconds
 
 ORIGINAL_VERSION = "originalVersion"
@@ -71,9 +70,11 @@ class Content:
 
     @classmethod
     def of(cls, event: DomainEvent) -> Content:
-        """The content of an event; ``InvalidEvent`` where JSON cannot hold it unchanged."""
+        """The content of an event; ``InvalidEvent`` where no store could record it."""
         time = None if event.timestamp is None else to_microseconds(event.timestamp)
-        return cls(event.stream_id, event.version, time, _digest(event, event.metadata))
+        proposal = Proposal.of(event)
+        digest = _digest(event, proposal.data, proposal.metadata)
+        return cls(event.stream_id, event.version, time, digest)
 
     def difference(self, recorded: RecordedEvent, *, any_version: bool) -> str:
         """What sets a line apart from the recorded event of its id; empty where nothing does.
@@ -137,17 +138,13 @@ def _before_renumbering(recorded: DomainEvent) -> tuple[int, bytes] | None:
     original = metadata.pop(ORIGINAL_VERSION, None)
     if type(original) is not int:
         return None
-    return original, _digest(recorded, metadata)
+    given = canonical.encode(metadata, "metadata")
+    return original, _digest(recorded, canonical.encode(recorded.data), given)
 
 
-def _digest(event: DomainEvent, metadata: Mapping[str, JSON]) -> bytes:
+def _digest(event: DomainEvent, data: bytes, metadata: bytes) -> bytes:
     digest = hashlib.blake2b(digest_size=16)
-    for part in (
-        event.stream_id.encode(),
-        event.type.encode(),
-        canonical.encode(event.data),
-        canonical.encode(metadata, "metadata"),
-    ):
+    for part in (event.stream_id.encode(), event.type.encode(), data, metadata):
         digest.update(b"%d:%b" % (len(part), part))
     return digest.digest()
 

@@ -148,7 +148,7 @@ class Import:
 
     def _take(self, line: Line) -> None:
         try:
-            self._plan.add(line, _checked_event(line))
+            self._plan.add(line, parse_line(line))
         except BadLine as error:
             if not self._keep_going:
                 raise
@@ -212,13 +212,6 @@ class _Input:
     def lines(self) -> Iterator[Line]:
         self.stream.seek(self.start)
         return read_lines(self.stream, self.name)
-
-
-def _checked_event(line: Line) -> DomainEvent:
-    event = parse_line(line)
-    if event.version is None or event.version < 2**62:
-        return event
-    raise BadLine(line.file, line.number, f"version {event.version} is out of all reason")
 
 
 def _event_to_append(line: Line, planned: PlannedLine) -> DomainEvent:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -222,6 +223,25 @@ class AppendingContract:
         with nothing_recorded(store), pytest.raises(error):
             store.append_many(events, expectations)
         assert (store.stream_version("a"), store.stream_version("b")) == (2, 0)
+
+    def test_a_batch_may_be_made_of_what_is_read(self, store: BaseEventStore) -> None:
+        """The events may come from a generator that reads the same store."""
+        fill(store, "a", 3)
+        recorded = store.append_many(
+            happened("b", data=event.data) for event in store.get_events("a")
+        )
+        assert data_of(recorded) == [1, 2, 3]
+
+    def test_events_that_fail_to_come_record_nothing(self, store: BaseEventStore) -> None:
+        """An error of the caller's own generator passes through, and the store goes on."""
+
+        def events() -> Iterator[DomainEvent]:
+            yield happened("a")
+            raise LookupError
+
+        with nothing_recorded(store), pytest.raises(LookupError):
+            store.append_many(events())
+        assert store.append(happened("a")).version == 1
 
     def test_a_large_batch_is_one_batch(self, store: BaseEventStore) -> None:
         """Thousands of events over several streams keep every promise of a small batch."""

@@ -195,6 +195,16 @@ class FollowingContract:
         store.close()
         assert follower.rest() == []
 
+    def test_follow_may_begin_after_a_position_to_come(self, store: BaseEventStore) -> None:
+        """Positions up to it are passed over, also those given while the follower waits."""
+        fill(store, "a", 1)
+        stop = threading.Event()
+        follower = Follower(lambda: store.follow(3, stop=stop))
+        recorded = fill(store, "a", 4)
+        assert follower.take(2) == recorded[2:]
+        stop.set()
+        assert follower.rest() == []
+
     def test_follow_of_an_empty_store_waits(self, store: BaseEventStore) -> None:
         """The first event of a store reaches who waited for it."""
         follower = Follower(store.follow)
@@ -248,6 +258,20 @@ class FollowingContract:
         assert data_of(follower.take(2)) == [0, 3]
         stop.set()
         assert follower.rest() == []
+
+    def test_who_follows_may_append(self, store: BaseEventStore) -> None:
+        """What the follower's own thread appends reaches it in its turn."""
+        fill(store, "a", 2)
+        stop = threading.Event()
+        given = store.follow(stop=stop)
+        seen = []
+        for recorded in given:
+            seen.append(recorded.position)
+            if recorded.stream_id == "a":
+                store.append(happened("b"))
+            if len(seen) == 4:
+                stop.set()
+        assert seen == [1, 2, 3, 4]
 
     def test_followers_do_not_take_from_each_other(self, store: BaseEventStore) -> None:
         """Each of several followers is given everything."""

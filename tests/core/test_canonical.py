@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import enum
 import json
-import time
 import tracemalloc
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -124,16 +123,18 @@ def test_the_bytes_of_the_format(value: Any, expected: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", [b"1e16", b'[1e5,"1e5"]', b'{"a":-1.25e10,"1e6":"x"}', b"[1.5e-07,2E+007]"]
+    ("text", "form"),
+    [
+        (b"1e16", b"1e+16"),
+        (b"1e+16", b"1e+16"),
+        (b"[1.5e-07,2E+007]", b"[1.5e-7,2e+7]"),
+        (b'{"a":-1.25e10,"1e6":"1e7"}', b'{"a":-1.25e+10,"1e6":"1e7"}'),
+        (b'["\\"1e5",1e5,"\\\\",1e5]', b'["\\"1e5",1e+5,"\\\\",1e+5]'),
+    ],
 )
-def test_every_form_of_an_exponent_becomes_one(text: bytes) -> None:
+def test_every_form_of_an_exponent_becomes_one(text: bytes, form: bytes) -> None:
     """Releases of orjson differ (``1e16`` until 3.11.6, then ``1e+16``); our bytes do not."""
-    form = canonical._STRING_OR_EXPONENT.sub(canonical._one_form, text)
-    assert form == canonical._STRING_OR_EXPONENT.sub(canonical._one_form, form)
-    strings_kept = form.count(b'"1e5"') == text.count(b'"1e5"')
-    assert strings_kept
-    assert b"e+" in form or b"e-" in form
-    assert json.loads(form) == json.loads(text)
+    assert canonical._STRING_OR_EXPONENT.sub(canonical._one_form, text) == form
 
 
 class _Text(str):
@@ -212,14 +213,12 @@ def test_text_that_loses_nothing_is_read(text: bytes, value: Any) -> None:
 
 @pytest.mark.parametrize("filling", ["x", "\x00", '"', "1e5"], ids=repr)
 def test_large_texts_cost_little(filling: str) -> None:
-    """Ten million characters beside an exponent: no seconds, and a few copies of the text."""
+    """Ten million characters beside an exponent: a few copies of the text, and no more."""
     value = {"digest": "1e5", "text": filling * (10_000_000 // len(canonical.encode(filling)))}
     tracemalloc.start()
     try:
-        began = time.perf_counter()
         encoded = canonical.encode(value)
-        took, (_, most) = time.perf_counter() - began, tracemalloc.get_traced_memory()
+        _, most = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert took < 5
     assert most < 20 * len(encoded)

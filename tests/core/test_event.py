@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 from collections import OrderedDict
 from datetime import UTC, datetime, timedelta, timezone
@@ -215,3 +216,10 @@ def test_law_a_trusted_event_is_the_event(event: DomainEvent) -> None:
     """The backends' shortcut makes what the constructor makes."""
     values = [getattr(event, field.name) for field in dataclasses.fields(event)]
     assert trusted_event(*values, 7, "c0") == RecordedEvent(event, 7, "c0")
+
+
+def test_what_can_be_appended_can_be_written_as_json() -> None:
+    """Data at the depth limit still fits into the event's own line, and comes back."""
+    data = functools.reduce(lambda inner, _: [inner], range(250), 1)
+    event = DomainEvent("a", "Nested", data)
+    assert DomainEvent.from_json(event.to_json()) == event

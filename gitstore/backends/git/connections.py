@@ -24,7 +24,8 @@ class ThreadConnections:
         self._path = path
         self._opener = opener
         self._local = threading.local()
-        self._all: list[sqlite3.Connection] = []
+        self._all: list[tuple[threading.Thread, sqlite3.Connection]] = []
+        self._closed = False
         self._generation = 0
         self._process = os.getpid()
         self._lock = threading.Lock()
@@ -38,9 +39,14 @@ class ThreadConnections:
                 hint="Open the store again in this process.",
             )
         if getattr(self._local, "generation", -1) != self._generation:
+            if self._closed:
+                raise StoreUnavailable(
+                    "the store is closed", hint="Open it again with open_store()."
+                )
             connection = self._opener()
             with self._lock:
-                self._all.append(connection)
+                self._close_those_of_ended_threads()
+                self._all.append((threading.current_thread(), connection))
             self._local.connection = connection
             self._local.generation = self._generation
         connection = self._local.connection
@@ -51,13 +57,27 @@ class ThreadConnections:
         """Give every thread a new connection from its next ``get`` on."""
         self._generation += 1
 
+    def _close_those_of_ended_threads(self) -> None:
+        for thread, connection in self._all:
+            if not thread.is_alive():
+                connection.close()
+        self._all = [(thread, db) for thread, db in self._all if thread.is_alive()]
+
     def close(self) -> None:
-        """Close all connections, of every thread; call when none is in use."""
+        """Close this thread's connections and those of threads that have ended, for good.
+
+        Closing one that another thread is reading through would crash the process; that thread's
+        next ``get`` is refused, and its connection goes when it ends.
+        """
         if os.getpid() == self._process:
             with self._lock:
+                self._closed = True
                 self._generation += 1
-                while self._all:
-                    self._all.pop().close()
+                self._close_those_of_ended_threads()
+                for thread, connection in self._all:
+                    if thread is threading.current_thread():
+                        connection.close()
+                self._all = []
 
 
 def connect(path: Path, *, synchronous: str, wal: bool, read_only: bool) -> sqlite3.Connection:
@@ -79,6 +99,9 @@ def connect(path: Path, *, synchronous: str, wal: bool, read_only: bool) -> sqli
         connection.execute("PRAGMA wal_autocheckpoint=0")
         connection.execute("PRAGMA fullfsync=1")
         connection.execute("PRAGMA checkpoint_fullfsync=1")
+    except UnicodeDecodeError as error:  # what SQLite says of a damaged schema quotes it
+        connection.close()
+        raise sqlite3.DatabaseError("the schema is damaged") from error
     except BaseException:
         connection.close()
         raise

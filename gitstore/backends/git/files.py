@@ -6,14 +6,29 @@ import contextlib
 import fcntl
 import os
 import secrets
+import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 
 from gitstore.backends.git.layout import DIRECTORY_MODE, FILE_MODE
+from gitstore.core.errors import StoreUnavailable
 
 _FULL_FSYNC: int | None = getattr(fcntl, "F_FULLFSYNC", None)
 
 # Where SQLite's shared memory or its locks do not hold: they corrupt a WAL without a word.
 _REMOTE = frozenset({"nfs", "nfs4", "cifs", "smb3", "9p", "virtiofs", "fuse", "fuseblk", "vboxsf"})
+
+
+@contextlib.contextmanager
+def disk_errors_told(root: Path) -> Iterator[None]:
+    """Tell of a full disk or missing leave as ``StoreUnavailable``, not in the system's words."""
+    try:
+        yield
+    except (OSError, sqlite3.Error) as error:
+        raise StoreUnavailable(
+            f"the store at {root} cannot be used: {error}",
+            hint="Check free space and permissions there, then try again.",
+        ) from error
 
 
 def sync_file(descriptor: int) -> None:

@@ -10,6 +10,7 @@ commit is noted as the journal's ``intent``, and from then on whoever finds that
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -22,6 +23,7 @@ from gitstore.backends.git.layout import FEED, STREAMS
 from gitstore.backends.git.parts import Parts
 from gitstore.backends.git.refs import RefFailure, RefUpdate
 from gitstore.backends.git.rows import objects_of, row_of_commit
+from gitstore.core.errors import StoreCorrupted
 from gitstore.core.names import encode_name
 from gitstore.core.timestamps import to_microseconds
 
@@ -118,8 +120,9 @@ class Flusher:
         at = self._parts.refs.read(FEED)
         if at is None or at == state.feed:
             return state.feed, state.listed, {state.feed}
-        found = self._parts.objects.read_any(at)
-        ahead = feed.decode_feed(found[1]) if found and found[0] == "commit" else None
+        ahead = None
+        with contextlib.suppress(StoreCorrupted):  # what others put there need be no feed
+            ahead = feed.decode_feed(self._parts.objects.read(at))
         if ahead is not None and ahead.parent == state.feed and ahead.entries:
             return at, ahead.entries[-1].position, {at}
         self.quarantine(FEED, at)

@@ -259,7 +259,7 @@ class Index:
         """Move the log into the file when it has grown; call under the flush lock."""
         log = self._layout.index.with_name("index.db-wal")
         if log.exists() and log.stat().st_size > 8 << 20:
-            self._db().execute("PRAGMA wal_checkpoint(RESTART)").fetchone()
+            self._db().execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
 
     def reopen(self) -> None:
         """Forget what was read; every thread opens the file at the index's path anew."""

@@ -208,7 +208,8 @@ class Journal:
         db = self._connections.get()
         with transaction(db, "DEFERRED"):
             flushed, last = self.highest()
-            if last == flushed:
+            # Not `last == flushed`: rows that could not leave stay below what has.
+            if db.execute("SELECT 1 FROM pending LIMIT 1").fetchone() is None:
                 return flushed, last, []
             rows = db.execute(
                 f"{SELECT_PENDING} WHERE position > ? AND position < ? "
@@ -299,7 +300,7 @@ class Journal:
         """Move the log into the file when it has grown; the log's file keeps its size."""
         log = self._layout.journal.with_name("journal.db-wal")
         if log.exists() and log.stat().st_size > _CHECKPOINT_PAGES * 4_096:
-            self._connections.get().execute("PRAGMA wal_checkpoint(RESTART)").fetchone()
+            self._connections.get().execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
 
     @_reports_damage
     def check(self) -> None:

@@ -116,6 +116,15 @@ class FlushLock(FileLock):
                 os.ftruncate(self._descriptor, 0)
         super().release()
 
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        with super().held():
+            try:
+                yield
+            except BaseException:
+                self.interrupted = True
+                raise
+
     def is_marked(self) -> bool:
         """Whether it is held now, or its last holder died."""
         try:

@@ -65,7 +65,15 @@ class PackBuilder:
         checksum = _sha1(body)
         name = f"pack-{checksum.hex()}"
         keep = packs / f"{name}.keep"
-        keep.write_bytes(b"gitstore flush\n")
+        try:
+            keep.write_bytes(b"gitstore flush\n")
+            self._write_pair(packs, name, body, checksum)
+        except BaseException:
+            keep.unlink(missing_ok=True)
+            raise
+        return keep
+
+    def _write_pair(self, packs: Path, name: str, body: bytes, checksum: bytes) -> None:
         temporary = packs / f"tmp_pack_{checksum.hex()[:12]}"
         temporary_index = packs / f"tmp_idx_{checksum.hex()[:12]}"
         for path, content in (
@@ -78,7 +86,6 @@ class PackBuilder:
         temporary.replace(packs / f"{name}.pack")
         temporary_index.replace(packs / f"{name}.idx")
         sync_directory(packs)
-        return keep
 
 
 def _entry_header(kind: int, size: int) -> bytes:

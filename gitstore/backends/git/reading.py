@@ -20,7 +20,7 @@ from gitstore.backends.git.indexquery import Query
 from gitstore.backends.git.journal import JournalRow
 from gitstore.backends.git.parts import Parts
 from gitstore.backends.git.rows import recorded
-from gitstore.core.errors import StoreCorrupted, UnsupportedFormat
+from gitstore.core.errors import StoreCorrupted, StoreUnavailable, UnsupportedFormat
 from gitstore.core.event import RecordedEvent
 from gitstore.core.filters import EventFilter
 
@@ -116,6 +116,15 @@ class Reader:
         self, wanted: EventFilter, after: int, stop: threading.Event, closed: threading.Event
     ) -> Iterator[RecordedEvent]:
         """``all``, then what comes; ends when ``stop`` or ``closed`` is set."""
+        try:
+            yield from self._follow(wanted, after, stop, closed)
+        except StoreUnavailable:
+            if not closed.is_set():  # else: closed by another thread while this one was reading
+                raise
+
+    def _follow(
+        self, wanted: EventFilter, after: int, stop: threading.Event, closed: threading.Event
+    ) -> Iterator[RecordedEvent]:
         while not (stop.is_set() or closed.is_set()):
             for page, seen in self._pages(wanted, after):
                 for event in page:

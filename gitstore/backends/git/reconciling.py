@@ -39,6 +39,8 @@ class Reconciler:
     def __init__(self, parts: Parts, flusher: Flusher) -> None:
         self._parts = parts
         self._flusher = flusher
+        self._adopting: dict[str, str] = {}
+        """Event id → commit of what this run has looked at."""
 
     def is_due(self) -> bool:
         """Whether the stream refs are not as the last flush left them; two stats and a row."""
@@ -48,6 +50,7 @@ class Reconciler:
         """Adopt what may be adopted and put the rest back; needs the flush lock."""
         self._flusher.finish_intent()
         changes = Changes()
+        self._adopting = {}
         signature = self._parts.refs.signature()
         self._check_feed()
         refs = self._parts.refs.under(STREAMS)
@@ -78,7 +81,8 @@ class Reconciler:
         if pending in waiting:
             if self._is_pending(pending, tip):
                 return  # a flush was cut short; the next one goes on
-            self._flusher.quarantine(name, tip)
+            if not self._is_ours(tip, stream):
+                self._flusher.quarantine(name, tip)
             head = self._parts.index.head(pending)
             self._put_back(name, tip, head.commit.hex() if head else None, changes)
             return
@@ -124,8 +128,9 @@ class Reconciler:
         check_canonical(commit, event, data)
         known = {r.commit_id.hex() for r in self._parts.journal.by_ids([event.event_id])}
         known |= {r.commit or "" for r in self._parts.index.by_ids([event.event_id])}
+        known.add(self._adopting.setdefault(event.event_id, commit))
         if known - {commit}:
-            raise StoreCorrupted(f"its event id {event.event_id} is recorded here already")
+            raise StoreCorrupted(f"its event id {event.event_id} stands for another event")
 
     def _is_pending(self, stream: str, tip: str) -> bool:
         rows = self._parts.journal.stream_page(stream, 0, 2**63 - 1, 100_000, backwards=False)

@@ -16,7 +16,7 @@ from pathlib import Path
 from gitstore.backends.git import feed
 from gitstore.backends.git.files import make_directory, sync_directory
 from gitstore.backends.git.index import IndexDamaged
-from gitstore.backends.git.journal import SELECT_PENDING, JournalRow
+from gitstore.backends.git.journal import SELECT_PENDING, JournalDamaged, JournalRow
 from gitstore.backends.git.layout import FEED
 from gitstore.backends.git.parts import Parts
 from gitstore.backends.git.refs import RefUpdate
@@ -33,19 +33,28 @@ def prepare_journal(parts: Parts) -> list[JournalRow]:
 
     Those must be recorded again by the caller; nothing else knows them.
     """
-    with contextlib.suppress(sqlite3.DatabaseError):
+    with contextlib.suppress(JournalDamaged):
         if parts.journal.exists() and _is_sound(parts):
             return []
+    if parts.read_only:
+        raise StoreCorrupted(
+            "journal.db is missing or damaged, and the store is read only",
+            hint="Open the store once where it can be written to; that mends it.",
+        )
     with parts.flush_lock.held(), parts.write_lock.held():
         salvaged: list[JournalRow] = []
         try:
             if parts.journal.exists() and _is_sound(parts):
                 return []  # another process was faster
-        except sqlite3.DatabaseError as error:
+            missing = True
+        except JournalDamaged as error:
             salvaged = _salvage(parts, error)
+            missing = False
         tip = _feed_tip(parts)
         entries = feed.decode_feed(parts.objects.read(tip)).entries
         flushed = entries[-1].position if entries else 0
+        if missing and flushed:
+            _LOG.warning("journal.db was missing or empty: what was not in git yet is lost")
         parts.journal.create(flushed, tip, store_id(parts.objects, tip))
         sync_directory(parts.layout.local)
         return salvaged
@@ -88,6 +97,11 @@ def rebuild_index(parts: Parts) -> None:
 def _is_sound(parts: Parts) -> bool:
     parts.journal.state()
     parts.journal.check()
+    try:
+        for row in parts.journal.pending(1 << 40):
+            objects_of(row)
+    except (StoreCorrupted, ValueError, TypeError, AttributeError, ArithmeticError) as error:
+        raise JournalDamaged(f"a row cannot be read: {error}") from error
     return True
 
 
@@ -151,7 +165,7 @@ def _feed_tip(parts: Parts) -> str:
     return root.id
 
 
-def _salvage(parts: Parts, error: sqlite3.DatabaseError) -> list[JournalRow]:
+def _salvage(parts: Parts, error: JournalDamaged) -> list[JournalRow]:
     """Keep the damaged journal aside and read what it still gives."""
     folder = parts.layout.salvage
     make_directory(folder)
@@ -166,7 +180,7 @@ def _salvage(parts: Parts, error: sqlite3.DatabaseError) -> list[JournalRow]:
     for row in _readable_rows(kept):
         try:
             objects_of(row)
-        except (StoreCorrupted, ValueError, TypeError, AttributeError) as why:
+        except (StoreCorrupted, ValueError, TypeError, AttributeError, ArithmeticError) as why:
             _LOG.warning("a journal row at position %s cannot be read: %s", row.position, why)
         else:
             rows.append(row)
@@ -177,15 +191,16 @@ def _salvage(parts: Parts, error: sqlite3.DatabaseError) -> list[JournalRow]:
 def _readable_rows(path: Path) -> Iterator[JournalRow]:
     """What a damaged journal still gives: from both ends, and one by one between them."""
     db = sqlite3.connect(path, isolation_level=None)
+    db.text_factory = lambda text: text.decode(errors="replace")
     found: dict[int, JournalRow] = {}
     try:
         for order in ("ASC", "DESC"):
-            with contextlib.suppress(sqlite3.DatabaseError):
+            with contextlib.suppress(sqlite3.DatabaseError, UnicodeDecodeError):
                 for row in db.execute(f"{SELECT_PENDING} ORDER BY position {order}"):
                     found[row[0]] = JournalRow._make(row)
         for position in range(min(found, default=0), max(found, default=0)):
             if position not in found:
-                with contextlib.suppress(sqlite3.DatabaseError):
+                with contextlib.suppress(sqlite3.DatabaseError, UnicodeDecodeError):
                     row = db.execute(f"{SELECT_PENDING} WHERE position = ?", (position,)).fetchone()
                     if row is not None:
                         found[position] = JournalRow._make(row)

@@ -7,7 +7,6 @@ import re
 import secrets
 import shutil
 import uuid
-from importlib import resources
 from pathlib import Path
 
 from gitstore.backends.git import feed
@@ -119,7 +118,7 @@ def new_feed(clock: Clock) -> GitObject:
 
 def format_objects() -> list[GitObject]:
     """The objects of ``refs/heads/main``, its commit last; the same in every store."""
-    page = resources.files("gitstore.backends.git").joinpath("FORMAT.md").read_bytes()
+    page = Path(__file__).with_name("FORMAT.md").read_bytes()
     blobs = [GitObject.of("blob", page), GitObject.of("blob", _README.encode())]
     entries = zip((b"FORMAT.md", b"README.md"), blobs, strict=True)
     tree = GitObject.of(

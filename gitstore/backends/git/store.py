@@ -17,7 +17,7 @@ from typing import Literal
 
 from gitstore.backends.git import repository
 from gitstore.backends.git.background import BackgroundFlush
-from gitstore.backends.git.files import holds_wal
+from gitstore.backends.git.files import disk_errors_told, holds_wal
 from gitstore.backends.git.flushing import Flusher
 from gitstore.backends.git.gitcommand import check_version
 from gitstore.backends.git.heads import Heads
@@ -94,8 +94,19 @@ class GitEventStore(BaseEventStore):
     ) -> GitEventStore:
         """Open the store at ``path``; see ``gitstore.open_store``."""
         check_version()
-        layout = StoreLayout(path)
-        stamper = stamper or Stamper()
+        with disk_errors_told(path):
+            return cls._open(StoreLayout(path), stamper or Stamper(), flush, create=create)
+
+    @classmethod
+    def _open(
+        cls,
+        layout: StoreLayout,
+        stamper: Stamper,
+        flush: Literal["background", "append"],
+        *,
+        create: bool,
+    ) -> GitEventStore:
+        path = layout.root
         if not path.exists():
             if not create:
                 raise StoreNotFound(path)
@@ -207,15 +218,16 @@ class GitEventStore(BaseEventStore):
         Raises ``StoreUnavailable`` where some could not be moved: they are durable in the journal.
         """
         self._check_open()
-        self._upkeep.flush()
+        with disk_errors_told(self._parts.layout.root):
+            self._upkeep.flush()
 
     def verify(self) -> VerifyReport:
         """Hold the whole store against git, event by event; ``ok``, and ``findings``."""
         self._check_open()
         if self._parts.read_only:
             return Verifier(self._parts).run()
+        self._upkeep.look_through()
         with self._parts.flush_lock.held():
-            self._flusher.finish_intent()
             return Verifier(self._parts).run()
 
     def status(self) -> StoreStatus:
@@ -253,8 +265,11 @@ class GitEventStore(BaseEventStore):
         self, proposals: Sequence[Proposal], expected: Mapping[str, ExpectedVersion]
     ) -> list[RecordedEvent]:
         self._check_writable()
-        self._upkeep.look_outside()
-        appended = self._upkeep.with_sound_index(lambda: self._writer.append(proposals, expected))
+        with disk_errors_told(self._parts.layout.root):
+            self._upkeep.look_outside()
+            appended = self._upkeep.with_sound_index(
+                lambda: self._writer.append(proposals, expected)
+            )
         if appended.is_new:
             self._after_append()
         return appended.events

@@ -7,6 +7,8 @@ each append, whether others moved refs or took the journal away; and it flushes.
 from __future__ import annotations
 
 import logging
+import math
+import time
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
@@ -21,6 +23,7 @@ from gitstore.core.errors import StoreUnavailable
 
 _LOG = logging.getLogger("gitstore.store")
 _WAIT_AT_OPEN = 2.0
+_LOOK_AGAIN = 60.0
 T = TypeVar("T")
 
 
@@ -43,6 +46,7 @@ class Upkeep:
         self._heads = heads
         self._readmit = readmit
         self._signature: tuple[int, ...] = ()
+        self._looked = time.monotonic()
 
     def prepare(self, *, create: bool) -> None:
         """Make good what a crash, a user or another program left; see ``recovery``."""
@@ -97,10 +101,17 @@ class Upkeep:
             self._flusher.clear_leftovers()
             self._parts.flush_lock.interrupted = False
 
+    def look_through(self) -> None:
+        """Look through all stream refs, also where nothing seems to have moved."""
+        with self._parts.flush_lock.held():
+            self._looked = -math.inf
+            self._reconcile_locked()
+
     def _reconcile_locked(self) -> None:
-        if self._reconciler.is_due():
-            changes = self._reconciler.run()
-            if changes.adopted:
+        # A ref moved while a flush was moving others goes unseen, so now and then all are listed.
+        if self._reconciler.is_due() or time.monotonic() - self._looked > _LOOK_AGAIN:
+            self._looked = time.monotonic()
+            if self._reconciler.run().adopted:
                 self.forget_heads()
 
     def look_outside(self) -> None:
