@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from gitstore.core.errors import (
         DuplicateEventId,
         EventStoreError,
+        FlushFailed,
         InvalidEvent,
         PartialDuplicate,
         StoreCorrupted,
@@ -42,6 +43,7 @@ __all__ = [
     "EventStore",
     "EventStoreError",
     "ExpectedVersion",
+    "FlushFailed",
     "InvalidEvent",
     "PartialDuplicate",
     "RecordedEvent",

@@ -15,7 +15,7 @@ from gitstore.core.event import DomainEvent, RecordedEvent
 from gitstore.core.expected import ANY, ExpectedVersion
 from gitstore.core.filters import EventFilter, Names
 from gitstore.core.idempotence import Proposal, already_recorded, check_batch_ids, check_new
-from gitstore.core.names import category_of, check_stream_id
+from gitstore.core.names import category_of, check_event_id, check_stream_id
 from gitstore.core.protocol import Capabilities, Handler
 from gitstore.core.subscriptions import Subscriptions
 
@@ -163,6 +163,12 @@ class MemoryEventStore(BaseEventStore):
     def subscribe(self, handler: Handler) -> Callable[[], None]:
         self._check_open()
         return self._subscriptions.add(handler)
+
+    def find_event(self, event_id: str) -> RecordedEvent | None:
+        check_event_id(event_id)
+        self._check_open()
+        row = self._by_id.get(event_id)
+        return row.recorded() if row else None
 
     def close(self) -> None:
         with self._changed:

@@ -27,7 +27,8 @@ def open_store(
       object, ``None`` for ``~/.scopecraft/events.git``; a leading ``~`` is the home directory.
     - ``create``: make a git store that is not there; else ``StoreNotFound``.
     - ``flush``: ``"background"``: an appended event is durable at once and in git within 250 ms
-      when idle, at the latest at close; ``"append"``: in git before append returns.
+      when idle, at the latest at close; ``"append"``: in git before append returns
+      (``FlushFailed`` where that cannot be had: the event is durable all the same).
 
     Raises ``StoreNotFound``, ``UnsupportedFormat``, ``StoreCorrupted`` or ``StoreUnavailable``.
     """

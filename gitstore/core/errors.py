@@ -11,6 +11,7 @@
     ├── UnsupportedFormat       written by a newer version, or no event store
     ├── StoreCorrupted          recorded bytes are damaged or missing
     └── StoreUnavailable        the store is there, but cannot be used like this now
+        └── FlushFailed         recorded and durable, but not in git yet
 
 The message says what happened; ``hint`` says what to do about it and is kept apart, so that a
 command line can print the two on lines of their own.
@@ -109,7 +110,7 @@ class PartialDuplicate(EventStoreError):
 class StoreNotFound(EventStoreError):
     """There is no event store at that place. ``where``: the place."""
 
-    hint = "Create one with open_store(PATH) or `sc-events init --store PATH`."
+    hint = "Create one with `sc-events init --store PATH`, or open_store(PATH) in Python."
 
     def __init__(self, where: object, *, why: str = "", hint: str | None = None) -> None:
         self.where = where
@@ -132,3 +133,16 @@ class StoreUnavailable(EventStoreError):
     """The store exists but cannot be used like this now: read only, disk full, closed, locked."""
 
     hint = "Nothing was recorded by this call; remove the cause and try again."
+
+
+class FlushFailed(StoreUnavailable):
+    """The events are recorded and durable, and could not be moved into git yet.
+
+    ``recorded``: the recorded events, where an append with ``flush="append"`` made them.
+    """
+
+    hint = "Do not append them again: the next flush, or the next opening, brings them into git."
+
+    def __init__(self, message: str, recorded: Sequence[object] = ()) -> None:
+        self.recorded = tuple(recorded)
+        super().__init__(message)

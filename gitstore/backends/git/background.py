@@ -54,6 +54,9 @@ class BackgroundFlush:
             if self._stopped.wait(pause):
                 return
             self._wanted.clear()
+            # After the clear: a stop from here on sets `wanted` again, one before it shows here.
+            if self._stopped.is_set():
+                return
             started = time.monotonic()
             pause = _RETRY if not self._attempt() else 0.0
             took = time.monotonic() - started

@@ -14,12 +14,12 @@ import contextlib
 import logging
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 
 from gitstore.backends.git import feed
 from gitstore.backends.git.commits import GitObject
 from gitstore.backends.git.journal import JournalRow
 from gitstore.backends.git.layout import FEED, STREAMS
+from gitstore.backends.git.packs import clear_leftovers
 from gitstore.backends.git.parts import Parts
 from gitstore.backends.git.refs import RefFailure, RefUpdate
 from gitstore.backends.git.rows import objects_of, row_of_commit
@@ -29,7 +29,6 @@ from gitstore.core.timestamps import to_microseconds
 
 _LOG = logging.getLogger("gitstore.flush")
 _BYTES_AT_ONCE = 32 << 20
-_KEEP_MARK = b"gitstore flush\n"
 
 
 class Flusher:
@@ -46,7 +45,8 @@ class Flusher:
         while True:
             rows = list(self._parts.journal.pending(_BYTES_AT_ONCE))
             if not rows or not self._flush_rows(rows):
-                return
+                break
+        self._parts.objects.merge_small_packs()
 
     def finish_intent(self) -> None:
         """Finish the batch that a crash left with durable objects and refs half moved."""
@@ -69,18 +69,12 @@ class Flusher:
         keep = self._parts.objects.add([*objects, tip])
         self._parts.journal.intend(tip.id)
         self._finish(rows, tip.id, state.feed)
-        _drop(keep)
+        keep.unlink(missing_ok=True)
 
     def clear_leftovers(self) -> None:
         """Remove what a crashed flush left behind; call when nothing is pending."""
         self._parts.refs.clear_stale_locks()
-        for keep in self._parts.layout.packs.glob("pack-*.keep"):
-            content = keep.read_bytes()
-            # A crash may have cut it short; but then the pack was not there yet.
-            unborn = _KEEP_MARK.startswith(content) and not keep.with_suffix(".idx").exists()
-            if content == _KEEP_MARK or unborn:
-                _drop(keep)
-        self._parts.objects.clear_leftovers()
+        clear_leftovers(self._parts.layout.packs)
 
     def _flush_rows(self, rows: Sequence[JournalRow]) -> bool:
         """Move these rows; whether any left the journal."""
@@ -97,8 +91,6 @@ class Flusher:
         if FEED in stuck:
             return False
         moved = [row for row in rows if row.stream not in stuck]
-        if keep is None:
-            parts.objects.add(objects)  # a `git gc --prune=now` may have come between
         signature = parts.refs.signature()
         if moved:
             parts.index.add(moved, moved[-1].position, tip)
@@ -107,7 +99,7 @@ class Flusher:
             parts.journal.checkpoint()
         parts.index.checkpoint()
         if not stuck:
-            _drop(keep)
+            keep.unlink(missing_ok=True)
         return bool(moved)
 
     def _feed_base(self) -> tuple[str, int, set[str]]:
@@ -216,8 +208,3 @@ def _update_of(chain: Sequence[JournalRow]) -> RefUpdate:
     return RefUpdate(
         STREAMS + encode_name(chain[0].stream), chain[-1].commit_id.hex(), frozenset(olds)
     )
-
-
-def _drop(keep: Path | None) -> None:
-    if keep is not None:
-        keep.unlink(missing_ok=True)

@@ -4,26 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
-import secrets
 import threading
-import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gitstore.backends.git.commits import EventCommit, GitObject, decode_commit, object_id
-from gitstore.backends.git.files import sync_directory, write_new
+from gitstore.backends.git.commits import EventCommit, GitObject, decode_commit
 from gitstore.backends.git.gitcommand import Git
-from gitstore.backends.git.layout import DIRECTORY_MODE, OBJECT_MODE, StoreLayout
-from gitstore.backends.git.packs import PackBuilder, deflate
+from gitstore.backends.git.layout import StoreLayout
+from gitstore.backends.git.packmerge import merge_small_packs
+from gitstore.backends.git.packs import PackBuilder
 from gitstore.core.errors import StoreCorrupted
 
 if TYPE_CHECKING:
     import pygit2
-
-LOOSE_AT_MOST = 8
-"""So many objects are written loose, more as a pack: packs cost every later read."""
 
 
 class Objects:
@@ -95,43 +89,24 @@ class Objects:
         """Where the object lies when it is loose."""
         return self._layout.objects / object_hex[:2] / object_hex[2:]
 
-    def add(self, objects: Sequence[GitObject]) -> Path | None:
-        """Make objects durable: loose where they are few, else a pack, whose ``.keep`` is given."""
-        if len(objects) > LOOSE_AT_MOST:
-            pack = PackBuilder()
-            pack.add(objects)
-            return pack.write(self._layout.packs)
-        present = {entry.name for entry in os.scandir(self._layout.objects)}
-        folders = {folder for item in objects if (folder := self._add_loose(item))}
-        for folder in folders:
-            sync_directory(folder)
-        if any(folder.name not in present for folder in folders):
-            sync_directory(self._layout.objects)
-        return None
+    def add(self, objects: Iterable[GitObject]) -> Path:
+        """Make objects durable as a pack, and give the ``.keep`` that guards it from ``git gc``.
 
-    def clear_leftovers(self) -> None:
-        """Remove the unfinished files of a crash; the flush lock is held, so nobody writes one.
-
-        Git's own temporary names end in six characters, ours in twelve digits.
+        The caller takes the ``.keep`` away when refs hold the objects. Never loose: ``git prune``
+        looks at the refs first and deletes loose objects later, also those that a ref has come to
+        hold meanwhile; packs are listed before the refs are looked at.
         """
-        for aside in self._layout.objects.glob("*/tmp_*"):
-            if re.fullmatch("tmp_(obj|pack|idx)_[0-9a-f]{12}", aside.name):
-                aside.unlink(missing_ok=True)
+        pack = PackBuilder()
+        pack.add(objects)
+        return pack.write(self._layout.packs)
+
+    def merge_small_packs(self) -> None:
+        """Make few packs of many; needs the flush lock."""
+        merge_small_packs(self._layout.packs)
 
     def close(self) -> None:
         """Let the object database go."""
         self._odb = None
-
-    def _add_loose(self, item: GitObject) -> Path | None:
-        path = self.loose_path(item.id)
-        if path.exists() and _is_whole(path, item.id):
-            return None
-        path.parent.mkdir(mode=DIRECTORY_MODE, exist_ok=True)
-        content = b"%b %d\0%b" % (item.kind.encode(), len(item.content), item.content)
-        aside = path.with_name(f"tmp_obj_{secrets.token_hex(6)}")
-        write_new(aside, deflate(content), OBJECT_MODE)
-        aside.replace(path)
-        return path.parent
 
     def _database(self) -> pygit2.Odb:
         if self._odb is None:
@@ -154,12 +129,3 @@ def _open_database(path: Path) -> pygit2.Odb:
     pygit2.settings.mwindow_mapped_limit = 16 << 20
     pygit2.settings.mwindow_file_limit = 64
     return pygit2.Odb(os.fspath(path))
-
-
-def _is_whole(path: Path, object_hex: str) -> bool:
-    """Whether a loose file holds the object of its name: a crash can leave an empty one."""
-    try:
-        kind, _, content = zlib.decompress(path.read_bytes()).partition(b"\0")
-    except (zlib.error, OSError):
-        return False
-    return object_id(kind.partition(b" ")[0], content) == object_hex

@@ -17,6 +17,10 @@ _KINDS = {"commit": 1, "tree": 2, "blob": 3}
 # defaults in a sixth of the time, most of which goes into allocating and clearing.
 _LEVEL, _WINDOW_BITS, _MEMORY = 1, 12, 5
 _LARGE_OFFSET = 2**31
+KEEP_MARK = b"gitstore flush\n"
+"""What our ``.keep`` files hold, to tell them from other people's."""
+TEMPORARY = ".gitstore"
+"""The suffix of a file that is being written."""
 
 
 def deflate(content: bytes) -> bytes:
@@ -54,38 +58,53 @@ class PackBuilder:
             self._parts += (header, body)
             self._size += len(header) + len(body)
 
+    def add_entry(self, object_hex: str, entry: bytes, checksum: int) -> None:
+        """Add an object as it stands in another pack, undeltified, with the CRC-32 of its entry."""
+        if object_hex not in self._entries:
+            self._entries[object_hex] = (self._size, checksum)
+            self._parts.append(entry)
+            self._size += len(entry)
+
     def write(self, packs: Path) -> Path:
         """Write pack and index durably into ``packs`` and give the path of the ``.keep`` file.
 
-        The ``.keep`` guards the pack against ``git gc`` until refs point into it; the caller takes
-        it away then. Temporary names are git's own, so that its gc clears leftovers of a crash.
+        The ``.keep`` guards the pack against ``git gc`` until refs point into it.
         """
         self._parts[0] = b"PACK" + struct.pack(">II", 2, len(self._entries))
         body = b"".join(self._parts)
         checksum = _sha1(body)
-        name = f"pack-{checksum.hex()}"
-        keep = packs / f"{name}.keep"
+        keep = packs / f"pack-{checksum.hex()}.keep"
         try:
-            keep.write_bytes(b"gitstore flush\n")
-            self._write_pair(packs, name, body, checksum)
+            keep.write_bytes(KEEP_MARK)
+            self._write_pair(keep, body, checksum)
         except BaseException:
             keep.unlink(missing_ok=True)
             raise
         return keep
 
-    def _write_pair(self, packs: Path, name: str, body: bytes, checksum: bytes) -> None:
-        temporary = packs / f"tmp_pack_{checksum.hex()[:12]}"
-        temporary_index = packs / f"tmp_idx_{checksum.hex()[:12]}"
-        for path, content in (
-            (temporary, body + checksum),
-            (temporary_index, _index(self._entries, checksum)),
-        ):
-            path.unlink(missing_ok=True)
-            write_new(path, content, OBJECT_MODE)
+    def _write_pair(self, keep: Path, body: bytes, checksum: bytes) -> None:
+        # Not git's own temporary names: `git prune --expire=now` deletes those under our hands.
+        contents = {".pack": body + checksum, ".idx": _index(self._entries, checksum)}
+        asides = {suffix: keep.with_suffix(f"{suffix}{TEMPORARY}") for suffix in contents}
+        for suffix, content in contents.items():
+            asides[suffix].unlink(missing_ok=True)
+            write_new(asides[suffix], content, OBJECT_MODE)
         # The index last: a pack without one is not looked at, an index without its pack is noise.
-        temporary.replace(packs / f"{name}.pack")
-        temporary_index.replace(packs / f"{name}.idx")
-        sync_directory(packs)
+        for suffix, aside in asides.items():
+            aside.replace(keep.with_suffix(suffix))
+        sync_directory(keep.parent)
+
+
+def clear_leftovers(packs: Path) -> None:
+    """Remove what a crash left of packs that were being written; needs the flush lock."""
+    for aside in packs.glob(f"*{TEMPORARY}"):
+        aside.unlink(missing_ok=True)
+    for keep in packs.glob("pack-*.keep"):
+        content = keep.read_bytes()
+        # A crash may have cut it short; but then the pack was not there yet.
+        unborn = KEEP_MARK.startswith(content) and not keep.with_suffix(".idx").exists()
+        if content == KEEP_MARK or unborn:
+            keep.unlink(missing_ok=True)
 
 
 def _entry_header(kind: int, size: int) -> bytes:

@@ -159,8 +159,9 @@ def _feed_tip(parts: Parts) -> str:
     if tip is not None and parts.objects.holds(tip):
         return tip
     root = new_feed(parts.stamper.clock)
-    parts.objects.add([root])
+    keep = parts.objects.add([root])
     parts.refs.move([RefUpdate(FEED, root.id, frozenset({tip}))])
+    keep.unlink()
     _LOG.warning("the feed was lost: positions are given anew, under a new store id")
     return root.id
 

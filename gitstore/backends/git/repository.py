@@ -6,6 +6,7 @@ import os
 import re
 import secrets
 import shutil
+import time
 import uuid
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from gitstore.core.errors import StoreCorrupted, StoreNotFound, UnsupportedForma
 from gitstore.core.timestamps import to_microseconds
 
 FORMAT_VERSION = 1
+_STALE_SECONDS = 600
 _SUBJECT = f"gitstore format {FORMAT_VERSION}"
 
 _CONFIG = """\
@@ -62,6 +64,7 @@ appended with `sc-events append`, which checks and numbers them.
 def create(layout: StoreLayout, clock: Clock) -> None:
     """Make an empty store; where another process is faster, its store is the one."""
     layout.root.parent.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
+    _clear_stale(layout)
     aside = layout.root.with_name(f".{layout.root.name}.{secrets.token_hex(6)}.tmp")
     try:
         init_bare(aside)
@@ -73,6 +76,13 @@ def create(layout: StoreLayout, clock: Clock) -> None:
             raise
     finally:
         shutil.rmtree(aside, ignore_errors=True)
+
+
+def _clear_stale(layout: StoreLayout) -> None:
+    """Remove what processes that were killed while making this store left beside it."""
+    for aside in layout.root.parent.glob(f".{layout.root.name}.*.tmp"):
+        if aside.stat().st_mtime < time.time() - _STALE_SECONDS:
+            shutil.rmtree(aside, ignore_errors=True)
 
 
 def is_store(layout: StoreLayout) -> bool:
@@ -145,11 +155,11 @@ def _fill(layout: StoreLayout, clock: Clock) -> None:
     page, root = format_objects(), new_feed(clock)
     empty = GitObject.of("tree", b"")
     assert empty.id == EMPTY_TREE
-    objects.add([empty, root])
-    objects.add(page)
+    keep = objects.add([empty, root, *page])
     for name, item in ((FORMAT, page[-1]), (FEED, root)):
         failures = refs.move([RefUpdate(name, item.id, frozenset({None}))])
         assert not failures, failures
+    keep.unlink()
     for folder, _, names in os.walk(layout.root):
         Path(folder).chmod(DIRECTORY_MODE)
         for name in names:

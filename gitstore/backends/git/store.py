@@ -30,7 +30,7 @@ from gitstore.backends.git.verifying import Verifier, VerifyReport
 from gitstore.backends.git.writing import Writer
 from gitstore.backends.stamping import Stamper
 from gitstore.core.base import BaseEventStore
-from gitstore.core.errors import EventStoreError, StoreNotFound, StoreUnavailable
+from gitstore.core.errors import EventStoreError, FlushFailed, StoreNotFound, StoreUnavailable
 from gitstore.core.event import DomainEvent, RecordedEvent
 from gitstore.core.expected import ANY, ExpectedVersion
 from gitstore.core.filters import EventFilter, Names
@@ -271,17 +271,20 @@ class GitEventStore(BaseEventStore):
                 lambda: self._writer.append(proposals, expected)
             )
         if appended.is_new:
-            self._after_append()
+            self._wrote = True
+            if self._subscriptions:
+                self._subscriptions.deliver()
+            self._see_to_flush(appended.events)
         return appended.events
 
-    def _after_append(self) -> None:
-        self._wrote = True
-        if self._flush_mode == "append":
-            self.flush()
-        else:
+    def _see_to_flush(self, recorded: Sequence[RecordedEvent]) -> None:
+        if self._flush_mode == "background":
             self._background.wake()
-        if self._subscriptions:
-            self._subscriptions.deliver()
+            return
+        try:
+            self.flush()
+        except StoreUnavailable as error:
+            raise FlushFailed(f"recorded, but not in git yet: {error}", recorded) from error
 
     def _readmit(self, rows: Sequence[JournalRow]) -> None:
         for old, new in self._upkeep.with_sound_index(lambda: self._writer.readmit(rows)):

@@ -19,7 +19,7 @@ from gitstore.backends.git.index import IndexDamaged
 from gitstore.backends.git.journal import JournalRow
 from gitstore.backends.git.parts import Parts
 from gitstore.backends.git.reconciling import Reconciler
-from gitstore.core.errors import StoreUnavailable
+from gitstore.core.errors import FlushFailed, StoreUnavailable
 
 _LOG = logging.getLogger("gitstore.store")
 _WAIT_AT_OPEN = 2.0
@@ -92,10 +92,9 @@ class Upkeep:
         if self._flusher.contested:
             self._parts.flush_lock.interrupted = True  # its pack's keep mark stays until then
             stream, why = next(iter(self._flusher.contested.items()))
-            raise StoreUnavailable(
+            raise FlushFailed(
                 f"{len(self._flusher.contested)} streams could not be moved into git, "
-                f"the first {stream!r}: {why}",
-                hint="Their events are durable in the journal; remove the cause and flush again.",
+                f"the first {stream!r}: {why}"
             )
         if self._parts.flush_lock.interrupted:
             self._flusher.clear_leftovers()

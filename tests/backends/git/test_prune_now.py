@@ -1,12 +1,10 @@
-# ruff: noqa: N999
 """FAILING: ``git gc --prune=now`` beside a writer takes loose commits that a flush just wrote.
 
 A flush of up to 8 objects writes them loose, moves the refs, and writes again what was pruned
 until then. But ``git prune`` looks at the refs first and deletes afterwards, also what became
 reachable in between; so the second writing can come before the deletion. A pack whose ``.keep``
 goes after the refs moved is safe: ``repack`` lists the packs before it looks at the refs. Run it
-with ``pytest tests/backends/git/FAILING_prune_now.py``; about one run in three fails, under load
-more.
+with ``pytest tests/backends/git/FAILING_prune_now.py``; nearly every run fails.
 """
 
 from __future__ import annotations

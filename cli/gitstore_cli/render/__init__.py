@@ -1,0 +1,1 @@
+"""Answers as text: tables for people, JSON and tabs for programs."""

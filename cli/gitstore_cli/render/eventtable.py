@@ -1,0 +1,55 @@
+"""Events as rows for people. Apart from the other formats, because rich takes its time to load."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from gitstore.core.event import RecordedEvent
+from gitstore_cli.env import Env
+from gitstore_cli.render.jsontext import one_line
+from gitstore_cli.render.moments import local_seconds
+from gitstore_cli.render.names import reference, short_commit
+from gitstore_cli.render.table import Column, Table
+
+_PREVIEW = 500  # characters of data that a row could show on the widest terminal
+_COLUMNS = (
+    Column("Position", "dim", right=True),
+    Column("Time", "green"),
+    Column("Type", "cyan", most=40, least=10),
+    Column("Event", "bold", least=20, keeps_end=True),
+    Column("User", "magenta", most=20, least=6),
+    Column("Commit", "yellow"),
+    Column("Data", rest=True),
+)
+# Widths for rows that are still to come.
+_USUAL = (
+    "1000",
+    "2026-11-23 08:00:00",
+    "TaskStatusChanged",
+    "task-some-name-of-it-05A@12",
+    "user-1",
+    "0123456",
+    "",
+)
+
+
+def write_table(env: Env, events: Iterable[RecordedEvent], *, live: bool) -> int:
+    """Write a row an event, and give how many they were; ``live``: each at once."""
+    table = Table(env, _COLUMNS)
+    if live:
+        table.begin([_USUAL])
+    return table.write(map(_cells, events), live=live)
+
+
+def _cells(recorded: RecordedEvent) -> tuple[str, ...]:
+    event = recorded.event
+    assert event.timestamp is not None  # a recorded event has one
+    return (
+        str(recorded.position),
+        local_seconds(event.timestamp),
+        event.type,
+        reference(recorded),
+        event.user_id or "",
+        short_commit(recorded),
+        "" if event.data is None else one_line(event.data)[:_PREVIEW],
+    )

@@ -1,0 +1,41 @@
+"""JSON text: one line an event for programs, indented for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import orjson
+
+from gitstore.core.event import RecordedEvent
+from gitstore_cli.safe import safe_json
+
+
+def event_object(recorded: RecordedEvent) -> dict[str, Any]:
+    """The event in the interface's form, with its ``position`` and ``commit``."""
+    return {
+        **recorded.event.to_dict(),
+        "position": recorded.position,
+        "commit": recorded.commit,
+    }
+
+
+def one_line(value: Any) -> str:
+    """A JSON value without any line end."""
+    return safe_json(orjson.dumps(value).decode())
+
+
+def pretty(value: Any) -> str:
+    """A JSON value, indented by two spaces."""
+    return safe_json(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode())
+
+
+def array(values: Iterable[Any]) -> Iterator[str]:
+    """The lines of an indented array, one value after the other so that none has to be held."""
+    opened = False
+    for value in values:
+        # Line ends inside strings are escaped in JSON: these are all its own.
+        item = pretty(value).replace("\n", "\n  ")
+        yield f"{',' if opened else '['}\n  {item}"
+        opened = True
+    yield "\n]\n" if opened else "[]\n"

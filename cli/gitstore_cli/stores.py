@@ -1,0 +1,75 @@
+"""Opening the store that is meant, for reading or for writing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from gitstore_cli.env import Env
+from gitstore_cli.failures import Failure
+from gitstore_cli.finding import Place, find_place
+
+if TYPE_CHECKING:
+    from gitstore.backends.git.store import GitEventStore
+    from gitstore.core.base import BaseEventStore
+
+FIRST_EVENT = """sc-events append task-1 TaskCreated --data '{"title": "Ship it"}'"""
+"""How to record an event, for people who have none."""
+
+
+@contextmanager
+def writing(env: Env) -> Iterator[BaseEventStore]:
+    """The store, made where there is none; closed at the end, so that all is in git."""
+    with made(env, find_place(env)) as store:
+        yield store
+
+
+@contextmanager
+def reading(env: Env, form: str | None = None) -> Iterator[BaseEventStore | None]:
+    """The store, or ``None`` where only the default one is missing, which is said.
+
+    ``form``: the format of the answer; an empty list is a JSON answer too.
+    """
+    place = find_place(env)
+    if place.is_default and place.is_missing:
+        say_no_events(env, place)
+        if form == "json":
+            env.answer("[]")
+        yield None
+        return
+    with existing(env, place) as store:
+        yield store
+
+
+def existing(env: Env, place: Place) -> BaseEventStore:
+    """The store at ``place``; ``StoreNotFound`` where there is none."""
+    return _open(env, place, create=False)
+
+
+def made(env: Env, place: Place) -> BaseEventStore:
+    """The store at ``place``, new where there is none."""
+    return _open(env, place, create=True)
+
+
+def _open(env: Env, place: Place, *, create: bool) -> BaseEventStore:
+    from gitstore.backends.opening import open_store
+    from gitstore_cli.library_warnings import show_warnings
+
+    show_warnings(env)
+    return open_store(place.where, create=create)
+
+
+def say_no_events(env: Env, place: Place) -> None:
+    """Say that the store is not there yet, and how to begin."""
+    env.say(f"No events yet: there is no store at {place.where}.")
+    env.say(f"Hint: Record one with `{FIRST_EVENT}`")
+
+
+def as_git_store(store: BaseEventStore, what: str) -> GitEventStore:
+    """``store`` as one of git, for ``what`` only those have."""
+    from gitstore.backends.git.store import GitEventStore
+
+    if not isinstance(store, GitEventStore):
+        raise Failure(f"{what} needs a git store", hint="Name one with --store PATH.")
+    return store
