@@ -30,6 +30,7 @@ def marked(name: str) -> str:
 
 
 def same_every_time(text: str) -> str:
+    """The text with what varies replaced."""
     for pattern, stands_for in VARYING:
         text = re.sub(pattern, stands_for, text)
     return "\n".join(line.rstrip() for line in text.splitlines())
@@ -119,7 +120,7 @@ def on_a_terminal(command: str) -> str:
 
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 110, 0, 0))
-    environment = {**os.environ, "TERM": "dumb", "GIT_PAGER": "cat", "NO_COLOR": "1"}
+    environment = {**os.environ, "TERM": "dumb", "COLUMNS": "110", "GIT_PAGER": "cat", "NO_COLOR": "1"}
     with subprocess.Popen(
         ["bash", "-c", command], stdin=theirs, stdout=theirs, stderr=theirs, env=environment
     ) as process:
