@@ -25,6 +25,7 @@ NAMES = {
     "EventStore",
     "EventStoreError",
     "ExpectedVersion",
+    "FlushFailed",
     "InvalidEvent",
     "PartialDuplicate",
     "RecordedEvent",

@@ -120,7 +120,13 @@ def on_a_terminal(command: str) -> str:
 
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 110, 0, 0))
-    environment = {**os.environ, "TERM": "dumb", "COLUMNS": "110", "GIT_PAGER": "cat", "NO_COLOR": "1"}
+    environment = {
+        **os.environ,
+        "TERM": "dumb",
+        "COLUMNS": "110",
+        "GIT_PAGER": "cat",
+        "NO_COLOR": "1",
+    }
     with subprocess.Popen(
         ["bash", "-c", command], stdin=theirs, stdout=theirs, stderr=theirs, env=environment
     ) as process:

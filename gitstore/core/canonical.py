@@ -28,7 +28,8 @@ MAX_DEPTH = 250
 """Most objects and arrays inside each other. orjson writes 254 (in some releases 255), and an event
 that carries the value is one more."""
 _MIN_INT, _MAX_INT = -(2**63), 2**64 - 1
-_MAY_HOLD_EXPONENT = re.compile(rb"\d[eE][+-]?\d").search
+# A number ends before a comma, a bracket or the end, which most of the "1e5" in UUIDs do not.
+_MAY_HOLD_EXPONENT = re.compile(rb"\d[eE][+-]?\d++(?:[,}\]]|\Z)").search
 # Possessive: a repeated group that may go back keeps a mark for every round (1.2 GB at 10 MB).
 _STRING_OR_EXPONENT = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|(-?[\d.]+)[eE]([+-]?)0*(\d+)')
 # orjson turns an integer of more than 64 bits into a float without a word.

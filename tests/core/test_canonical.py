@@ -214,11 +214,11 @@ def test_text_that_loses_nothing_is_read(text: bytes, value: Any) -> None:
 @pytest.mark.parametrize("filling", ["x", "\x00", '"', "1e5"], ids=repr)
 def test_large_texts_cost_little(filling: str) -> None:
     """Ten million characters beside an exponent: a few copies of the text, and no more."""
-    value = {"digest": "1e5", "text": filling * (10_000_000 // len(canonical.encode(filling)))}
+    value = {"number": 1e300, "text": filling * (10_000_000 // len(canonical.encode(filling)))}
     tracemalloc.start()
     try:
         encoded = canonical.encode(value)
         _, most = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert most < 20 * len(encoded)
+    assert most < 40 * len(encoded)

@@ -12,6 +12,7 @@ from gitstore.core import errors
 from gitstore.core.errors import (
     DuplicateEventId,
     EventStoreError,
+    FlushFailed,
     InvalidEvent,
     PartialDuplicate,
     StoreCorrupted,
@@ -56,6 +57,7 @@ EXAMPLES = [
     (UnsupportedFormat("format 9"), "format 9", {}),
     (StoreCorrupted("a blob is gone"), "a blob is gone", {}),
     (StoreUnavailable("closed", hint="Open it."), "closed", {"hint": "Open it."}),
+    (FlushFailed("recorded", [1]), "recorded", {"recorded": (1,)}),
 ]
 
 

@@ -28,16 +28,17 @@ EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 SPILL_OVER = 8_192
 """Canonical data of more bytes than this lies in a blob, not in the message."""
 COMMITTER = b"scopecraft <events@scopecraft.invalid>"
+_COMMITTER = COMMITTER.decode()
 # Git has no dates before 1970, and `commit-graph verify` fails from 2**34 on.
 MAX_DATE = 2**34 - 1
 
 _TRAILERS = (
-    ("userId", b"User-Id"),
-    ("correlationId", b"Correlation-Id"),
-    ("causationId", b"Causation-Id"),
+    ("userId", "User-Id"),
+    ("correlationId", "Correlation-Id"),
+    ("causationId", "Causation-Id"),
 )
 _NAMES = dict(_TRAILERS)
-_KEYS = {name: key for key, name in _TRAILERS}
+_KEYS = {name.encode(): key for key, name in _TRAILERS}
 _KNOWN = frozenset({b"Event-Id", b"Event-Time", b"Event-Metadata", *_KEYS})
 _PLAIN = re.compile(r"[!#-~](?:[ -~]*[!-~])?").fullmatch
 _CRUD = " .,:;<>\"\\'"
@@ -199,39 +200,32 @@ def _check_limits(event: EventCommit) -> None:
 
 def _commit_bytes(event: EventCommit, tree: str, line: bytes) -> bytes:
     user = event.metadata.get("userId")
-    author = _identity(user) if isinstance(user, str) else COMMITTER
-    parent = b"parent %b\n" % event.parent.encode() if event.parent else b""
-    return (
-        b"tree %b\n%bauthor %b %d +0000\ncommitter %b %d +0000\n\n%b %b@%d\n\n%b\n\n"
-        b"Event-Id: %b\nEvent-Time: %b\n%b"
-    ) % (
-        tree.encode(),
-        parent,
-        author,
-        _git_date(event.time),
-        COMMITTER,
-        event.date,
-        event.type.encode(),
-        event.stream_id.encode(),
-        event.version,
-        line,
-        event.event_id.encode(),
-        format_timestamp(from_microseconds(event.time)).encode(),
-        _metadata_trailers(event.metadata),
+    author = _identity(user) if isinstance(user, str) else _COMMITTER
+    parent = f"parent {event.parent}\n" if event.parent else ""
+    head = (
+        f"tree {tree}\n{parent}author {author} {_git_date(event.time)} +0000\n"
+        f"committer {_COMMITTER} {event.date} +0000\n\n"
+        f"{event.type} {event.stream_id}@{event.version}\n\n"
     )
+    tail = (
+        f"\n\nEvent-Id: {event.event_id}\n"
+        f"Event-Time: {format_timestamp(from_microseconds(event.time))}\n"
+        f"{_metadata_trailers(event.metadata)}"
+    )
+    return head.encode() + line + tail.encode()
 
 
-def _metadata_trailers(metadata: Mapping[str, JSON]) -> bytes:
+def _metadata_trailers(metadata: Mapping[str, JSON]) -> str:
     lines = []
     for key, name in _TRAILERS:
         value = metadata.get(key)
         if _fits_trailer(value):
-            plain = value.encode() if _PLAIN(value) else canonical.encode(value)
-            lines.append(b"%b: %b\n" % (name, plain))
+            plain = value if _PLAIN(value) else canonical.encode(value).decode()
+            lines.append(f"{name}: {plain}\n")
     if len(lines) < len(metadata):
         rest = {k: v for k, v in metadata.items() if k not in _NAMES or not _fits_trailer(v)}
-        lines.append(b"Event-Metadata: %b\n" % canonical.encode(rest, "metadata"))
-    return b"".join(lines)
+        lines.append(f"Event-Metadata: {canonical.encode(rest, 'metadata').decode()}\n")
+    return "".join(lines)
 
 
 def _fits_trailer(value: object) -> TypeGuard[str]:
@@ -239,13 +233,13 @@ def _fits_trailer(value: object) -> TypeGuard[str]:
 
 
 @functools.lru_cache(maxsize=1_024)
-def _identity(user: str) -> bytes:
+def _identity(user: str) -> str:
     """The author of a user's event: the user id without what git does not allow in a name."""
     name = _NOT_IN_NAME.sub("", user).strip(_CRUD)
     if not name:
-        return COMMITTER
+        return _COMMITTER
     address = _NOT_IN_ADDRESS.sub("-", name).strip("-.") or "user"
-    return f"{name} <{address}@scopecraft.invalid>".encode()
+    return f"{name} <{address}@scopecraft.invalid>"
 
 
 def _git_date(time: int) -> int:

@@ -40,11 +40,15 @@ class Flusher:
         """Streams whose ref could not be moved, and why; they wait in the journal."""
 
     def flush(self) -> None:
-        """Move everything pending; streams whose refs cannot be moved stay, see ``contested``."""
+        """Move what is pending now; streams whose refs cannot be moved stay, see ``contested``.
+
+        What is appended meanwhile waits: under load a flush that took it along would never end.
+        """
         self.finish_intent()
+        _, last = self._parts.journal.highest()
         while True:
             rows = list(self._parts.journal.pending(_BYTES_AT_ONCE))
-            if not rows or not self._flush_rows(rows):
+            if not rows or not self._flush_rows(rows) or rows[-1].position >= last:
                 break
         self._parts.objects.merge_small_packs()
 

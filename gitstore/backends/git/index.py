@@ -347,11 +347,14 @@ class Index:
     def _intern_words(
         self, db: sqlite3.Connection, wanted: Set[str | None]
     ) -> dict[str | None, int | None]:
-        found: dict[str | None, int | None] = {w: self._words.get(w) for w in wanted if w}
-        for word in sorted(w for w in wanted if w is not None and found.get(w) is None):
-            db.execute("INSERT OR IGNORE INTO words VALUES(NULL, ?)", (word,))
-            row = db.execute("SELECT id FROM words WHERE word = ?", (word,)).fetchone()
-            found[word] = row[0]
+        names = sorted(word for word in wanted if word is not None)
+        found: dict[str | None, int | None] = {word: self._words.get(word) for word in names}
+        missing = [word for word in names if found[word] is None]
+        db.executemany("INSERT OR IGNORE INTO words VALUES(NULL, ?)", [(w,) for w in missing])
+        for start in range(0, len(missing), _IDS_AT_ONCE):
+            some = missing[start : start + _IDS_AT_ONCE]
+            marks = ",".join("?" * len(some))
+            found.update(db.execute(f"SELECT word, id FROM words WHERE word IN ({marks})", some))
         found[None] = None
         if len(self._words) >= _MOST_NAMES:
             self._words.clear()

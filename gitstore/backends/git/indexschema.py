@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -90,16 +91,12 @@ def event_values(
     )
 
 
+_is_uuid = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}").fullmatch
+
+
 def pack_id(event_id: str) -> bytes | str:
     """A lower-case UUID as its 16 bytes, any other id as it is."""
-    if len(event_id) == 36:
-        try:
-            packed = bytes.fromhex(event_id.replace("-", ""))
-        except ValueError:
-            return event_id
-        if unpack_id(packed) == event_id:
-            return packed
-    return event_id
+    return bytes.fromhex(event_id.replace("-", "")) if _is_uuid(event_id) else event_id
 
 
 def unpack_id(packed: bytes) -> str:

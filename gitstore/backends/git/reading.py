@@ -24,7 +24,8 @@ from gitstore.core.errors import StoreCorrupted, StoreUnavailable, UnsupportedFo
 from gitstore.core.event import RecordedEvent
 from gitstore.core.filters import EventFilter
 
-PAGE = 1_000
+PAGE = 128
+"""Events a page: more do not stay in the processor's caches and read slower."""
 _FIRST_PAGE = 64
 _POLL_SECONDS = 0.05
 _NO_END = 2**63 - 1
