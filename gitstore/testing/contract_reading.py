@@ -127,6 +127,17 @@ class ReadingContract:
         assert versions(stream) == list(range(1, len(stream) + 1))
         assert positions(back) == list(range(_MANY, 0, -1))
 
+    @pytest.mark.parametrize("reader", ["read_all", "read_stream"])
+    def test_a_half_read_reader_gives_no_half_batch(
+        self, store: BaseEventStore, reader: str
+    ) -> None:
+        """Of a batch that comes meanwhile it gives all or nothing: a page may end anywhere."""
+        store.append_many(happened("a", data=n) for n in range(190))
+        reading = store.read_all() if reader == "read_all" else store.read_stream("a")
+        next(reading)
+        store.append_many(happened("a", data=n) for n in range(190, 390))
+        assert len(list(reading)) + 1 in {190, 390}
+
     def test_a_reader_that_is_given_up_stops_nobody(self, store: BaseEventStore) -> None:
         """A reader left in the middle keeps neither writers nor other readers from their work."""
         store.append_many(happened("a") for _ in range(_MANY))
