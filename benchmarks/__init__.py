@@ -1,0 +1,1 @@
+"""Benchmarks against the usual peers, in one run: ``python -m benchmarks``."""
