@@ -74,8 +74,9 @@ class MemoryEventStore(BaseEventStore):
         with self._changed:
             self._check_open()
             known = {i: self._by_id[i].recorded() for i in ids if i in self._by_id}
-            versions = {p.event.stream_id: self._head(p.event.stream_id) for p in proposals}
             expected = expected_versions or {}
+            streams = [*(p.event.stream_id for p in proposals), *expected]
+            versions = {stream: self._head(stream) for stream in streams}
             recorded = already_recorded(proposals, known, expected, versions)
             if recorded is not None:
                 return recorded

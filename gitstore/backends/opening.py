@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Literal
 
@@ -30,7 +31,7 @@ def open_store(
       when idle, at the latest at close; ``"append"``: in git before append returns
       (``FlushFailed`` where that cannot be had: the event is durable all the same).
 
-    Raises ``StoreNotFound``, ``UnsupportedFormat``, ``StoreCorrupted`` or ``StoreUnavailable``.
+    Raises ``ValueError`` for what names no place, ``StoreNotFound``, ``UnsupportedFormat``, ``StoreCorrupted`` or ``StoreUnavailable``.
     """
     if flush not in ("background", "append"):
         raise ValueError(f"flush must be 'background' or 'append', not {flush!r}")
@@ -45,4 +46,7 @@ def open_store(
 
 def _git_path(where: str | os.PathLike[str] | None) -> Path:
     text = DEFAULT_STORE if where is None else os.fspath(where)
+    kind = re.match(r"([a-z]+):", text)
+    if not text.removeprefix("git:") or (kind and kind[1] != "git"):
+        raise ValueError(f"{text!r} names no store: give a path, git:PATH or memory:")
     return Path(text.removeprefix("git:")).expanduser().absolute()

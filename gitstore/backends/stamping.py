@@ -21,7 +21,7 @@ def utc_now() -> datetime:
 
 def uuid7(now: datetime) -> str:
     """A UUIDv7 (RFC 9562, 5.7): 48 bits of Unix milliseconds, then 74 random bits."""
-    milliseconds = to_microseconds(now) // 1000 & 0xFFFF_FFFF_FFFF
+    milliseconds = max(to_microseconds(now) // 1000, 0)
     random = int.from_bytes(os.urandom(10), "big")
     value = (milliseconds << 80) | (0x7 << 76) | ((random >> 68) << 64)
     value |= (0b10 << 62) | (random & (2**62 - 1))

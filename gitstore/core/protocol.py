@@ -35,7 +35,7 @@ class Capabilities:
 class EventStore(Protocol):
     """An append-only store of streams of events in one arrival order.
 
-    Every error named here is in ``gitstore.core.errors``. A closed store raises
+    Every error named here is in ``gitstore.core.errors``. Safe for threads. A closed store raises
     ``StoreUnavailable`` from every method but ``close``.
     """
 
@@ -68,11 +68,14 @@ class EventStore(Protocol):
         """Record events of one or more streams, all or nothing, also over a crash.
 
         Positions are contiguous and in the order given. ``expected_versions``: what is believed of
-        a stream before the batch; streams not named: ``ANY``. No events: an empty list.
+        a stream before the batch, also of one the batch does not touch; streams not named: ``ANY``.
+        No events: an empty list.
 
         Idempotent as ``append``: a batch recorded before, with each stream's events standing one
         after another in this order, returns what is recorded. Some ids recorded and some not:
-        ``PartialDuplicate``. An id twice in the batch: ``DuplicateEventId``.
+        ``PartialDuplicate``. An id twice in the batch, or all recorded in another order:
+        ``DuplicateEventId``. Where an event names a wrong version, ``WrongExpectedVersion.actual``
+        counts the batch's own earlier events.
         """
         ...
 
@@ -88,7 +91,8 @@ class EventStore(Protocol):
         """The events of one stream by version, lazily and in bounded memory.
 
         ``after_version`` is exclusive, ``to_version`` inclusive; ``backwards`` gives the highest
-        version first; ``limit`` counts what is given. A stream that is not there is empty.
+        version first; ``limit`` counts what is given. A stream that is not there is empty; what
+        is no stream id is ``InvalidEvent``.
         """
         ...
 
@@ -146,7 +150,8 @@ class EventStore(Protocol):
     def subscribe(self, handler: Handler) -> Callable[[], None]:
         """Call ``handler`` with each event appended through this store object; gives unsubscribe.
 
-        In position order, after the event is durable, at most once, before the append returns.
+        In position order, after the event is durable, at most once, before the append returns
+        (unless another thread is delivering at that moment: then that one delivers it too).
         What a handler appends is delivered after the present event, not inside it. A handler that
         raises neither undoes the append nor stops the others; the error is logged to
         ``gitstore.subscriptions``. For "at least once", ``follow`` from a checkpoint.

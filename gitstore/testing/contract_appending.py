@@ -243,6 +243,14 @@ class AppendingContract:
             store.append_many(events())
         assert store.append(happened("a")).version == 1
 
+    def test_a_batch_may_depend_on_a_stream_it_leaves_alone(self, store: BaseEventStore) -> None:
+        """An expectation of a stream that gets no event is checked all the same."""
+        fill(store, "other", 2)
+        with nothing_recorded(store), pytest.raises(WrongExpectedVersion) as caught:
+            store.append_many([happened("a")], {"other": 1})
+        assert (caught.value.stream_id, caught.value.actual) == ("other", 2)
+        assert len(store.append_many([happened("a")], {"other": 2})) == 1
+
     def test_a_large_batch_is_one_batch(self, store: BaseEventStore) -> None:
         """Thousands of events over several streams keep every promise of a small batch."""
         fill(store, "s-0", 1)

@@ -10,7 +10,9 @@ from uuid import UUID
 import pytest
 
 from gitstore.core.base import BaseEventStore
+from gitstore.core.canonical import MAX_DEPTH
 from gitstore.core.errors import InvalidEvent
+from gitstore.core.event import DomainEvent
 from gitstore.testing.support import MakeStore, happened, nothing_recorded, read_anew, same
 
 
@@ -67,7 +69,7 @@ DATA: dict[str, Any] = {
     "like-an-object": "tree 4b825dc642cb6eb9a060e54bf8d69288fbee4904\nparent 0\n\n",
     "key-order": {"b": 1, "a": 2, "\uffff": 3, "\U0001f600": 4, "A": 5},
     "mixed": [None, True, 1, 1.0, "1", [1], {"1": 1}],
-    "nested-200": _nested(200),
+    "nested-deepest": _nested(MAX_DEPTH),
     "8191": "x" * 8_189,
     "8192": "x" * 8_190,  # its quotes make it the spill limit exactly
     "8193": "x" * 8_191,
@@ -101,6 +103,7 @@ REFUSED: dict[str, Any] = {
     "complex": 1j,
     "uuid": UUID(int=1),
     "object": object(),
+    "nested-too-deep": _nested(MAX_DEPTH + 1),
     "nested-1000": _nested(1_000),
     "endless": _ENDLESS,
 }
@@ -134,6 +137,8 @@ class DataContract:
         (read,) = read_anew(store, make_store)
         assert same(read.event.data, data)
         assert (read.event.id, read.event.metadata) == ("true-id", {})
+        exported = DomainEvent.from_json(read.event.to_json())
+        assert same(exported.data, data)
 
     def test_hostile_data_is_kept_in_a_batch(
         self, store: BaseEventStore, make_store: MakeStore

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from gitstore_cli import options
@@ -15,7 +17,6 @@ from gitstore_cli.stores import existing, say_no_events
 
 if TYPE_CHECKING:
     from gitstore.core.base import BaseEventStore
-    from gitstore.core.event import RecordedEvent
 
 _POLL = 0.1  # seconds between looks for a store that is not there yet
 _EXAMPLES = """\b
@@ -51,23 +52,30 @@ def command(env: Env, form: str, selection: options.Selection, last: int | None)
         store, was_missing = opened
         with store:
             start = 0 if was_missing else _start(store, selection, last)
-            events = _Interruptible(store.follow(**selection.arguments(start), stop=stop))
-            write_events(env, form, events, live=True)
-    return events.code
+            with _stopped_by_interrupt(stop) as interrupted:
+                events = store.follow(**selection.arguments(start), stop=stop)
+                write_events(env, form, events, live=True)
+    return INTERRUPTED if interrupted.is_set() else OK
 
 
-class _Interruptible:
-    """Ends with Ctrl-C instead of raising, so that what has been begun can be completed."""
+@contextmanager
+def _stopped_by_interrupt(stop: threading.Event) -> Iterator[threading.Event]:
+    """Ctrl-C sets ``stop``, so that what has been begun is completed; a second one raises."""
+    interrupted = threading.Event()
+    before = signal.getsignal(signal.SIGINT)
 
-    def __init__(self, events: Iterator[RecordedEvent]) -> None:
-        self._events = events
-        self.code = OK
+    def on_interrupt(*_: object) -> None:
+        interrupted.set()
+        stop.set()
+        signal.signal(signal.SIGINT, before)
 
-    def __iter__(self) -> Iterator[RecordedEvent]:
-        try:
-            yield from self._events
-        except KeyboardInterrupt:
-            self.code = INTERRUPTED
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, on_interrupt)
+    try:
+        yield interrupted
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, before)
 
 
 def _open(env: Env, stop: threading.Event) -> tuple[BaseEventStore, bool] | None:

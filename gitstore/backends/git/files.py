@@ -48,7 +48,7 @@ def sync_directory(path: Path | str) -> None:
         os.close(descriptor)
 
 
-def write_new(path: Path | str, content: bytes, mode: int = FILE_MODE) -> None:
+def write_new(path: Path | str, content: bytes | bytearray, mode: int = FILE_MODE) -> None:
     """Make a file that must not exist yet, durable but for its directory entry."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
     try:

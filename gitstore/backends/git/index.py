@@ -39,7 +39,8 @@ from gitstore.core.timestamps import from_microseconds
 _COLUMNS = "position, stream, version, type, time, event_id, commit_id, data, metadata"
 _IDS_AT_ONCE = 500
 _MOST_NAMES = 100_000
-"""Names kept in memory; more are looked up again."""
+_MOST_WORDS = 10_000
+"""Names and words kept in memory; more are looked up again."""
 
 
 class IndexDamaged(StoreCorrupted):
@@ -356,6 +357,6 @@ class Index:
             marks = ",".join("?" * len(some))
             found.update(db.execute(f"SELECT word, id FROM words WHERE word IN ({marks})", some))
         found[None] = None
-        if len(self._words) >= _MOST_NAMES:
+        if len(self._words) >= _MOST_WORDS:
             self._words.clear()
         return found

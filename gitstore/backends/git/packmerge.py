@@ -1,9 +1,8 @@
 """Many small packs into few: every flush makes one, and each costs every later read.
 
 Packs are kept in tiers by their number of objects, a factor of ten apart; ten packs of a tier
-become one of the next. So a store of a million events has some forty packs, and each object is
-copied once a tier. Entries are copied as they are; packs with deltas, which are git's own, are left
-to git, and so are large ones.
+become one of the next, up to some 50,000 objects, which bounds the memory this takes. Each object
+is copied once a tier, as it is; packs with deltas, which are git's own, are left to git.
 """
 
 from __future__ import annotations
@@ -19,8 +18,8 @@ from typing import NamedTuple
 from gitstore.backends.git.packs import PackBuilder
 
 _FACTOR = 10
-_MOST_OBJECTS = 50_000
-_MOST_BYTES = 32 << 20
+_MOST_OBJECTS = 4_999
+_MOST_BYTES = 8 << 20
 _MAGIC = b"\xfftOc\0\0\0\2"
 _FANOUT_END = 8 + 4 * 256
 _DELTAS = (6, 7)
@@ -72,7 +71,7 @@ def _merge(packs: Path, indexes: list[Path]) -> None:
     for index in indexes:
         for object_hex, entry, checksum in _entries(index):
             merged.add_entry(object_hex, entry, checksum)
-        if merged.size > 2 * _MOST_BYTES:
+        if merged.size > 4 * _MOST_BYTES:
             raise _Unmergeable
     keep = merged.write(packs)
     for index in indexes:

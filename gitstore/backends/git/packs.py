@@ -17,6 +17,7 @@ _KINDS = {"commit": 1, "tree": 2, "blob": 3}
 # defaults in a sixth of the time, most of which goes into allocating and clearing.
 _LEVEL, _WINDOW_BITS, _MEMORY = 1, 12, 5
 _LARGE_OFFSET = 2**31
+_HEADER_SIZE = 12
 KEEP_MARK = b"gitstore flush\n"
 """What our ``.keep`` files hold, to tell them from other people's."""
 TEMPORARY = ".gitstore"
@@ -35,9 +36,8 @@ class PackBuilder:
     """Collects objects in memory, each once, and writes them as one pack."""
 
     def __init__(self) -> None:
-        self._parts: list[bytes] = [b""]  # the header's place
+        self._body = bytearray(_HEADER_SIZE)
         self._entries: dict[str, tuple[int, int]] = {}  # id: (offset, crc32)
-        self._size = 12
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -45,7 +45,7 @@ class PackBuilder:
     @property
     def size(self) -> int:
         """Bytes so far."""
-        return self._size
+        return len(self._body)
 
     def add(self, objects: Iterable[GitObject]) -> None:
         """Add objects; one that is there already is passed over."""
@@ -54,41 +54,40 @@ class PackBuilder:
                 continue
             header = _entry_header(_KINDS[item.kind], len(item.content))
             body = deflate(item.content)
-            self._entries[item.id] = (self._size, zlib.crc32(body, zlib.crc32(header)))
-            self._parts += (header, body)
-            self._size += len(header) + len(body)
+            self._entries[item.id] = (len(self._body), zlib.crc32(body, zlib.crc32(header)))
+            self._body += header
+            self._body += body
 
     def add_entry(self, object_hex: str, entry: bytes, checksum: int) -> None:
         """Add an object as it stands in another pack, undeltified, with the CRC-32 of its entry."""
         if object_hex not in self._entries:
-            self._entries[object_hex] = (self._size, checksum)
-            self._parts.append(entry)
-            self._size += len(entry)
+            self._entries[object_hex] = (len(self._body), checksum)
+            self._body += entry
 
     def write(self, packs: Path) -> Path:
         """Write pack and index durably into ``packs`` and give the path of the ``.keep`` file.
 
         The ``.keep`` guards the pack against ``git gc`` until refs point into it.
         """
-        self._parts[0] = b"PACK" + struct.pack(">II", 2, len(self._entries))
-        body = b"".join(self._parts)
-        checksum = _sha1(body)
+        struct.pack_into(">4sII", self._body, 0, b"PACK", 2, len(self._entries))
+        checksum = _sha1(self._body)
         keep = packs / f"pack-{checksum.hex()}.keep"
         try:
             keep.write_bytes(KEEP_MARK)
-            self._write_pair(keep, body, checksum)
+            self._write_pair(keep, checksum)
         except BaseException:
             keep.unlink(missing_ok=True)
             raise
         return keep
 
-    def _write_pair(self, keep: Path, body: bytes, checksum: bytes) -> None:
+    def _write_pair(self, keep: Path, checksum: bytes) -> None:
         # Not git's own temporary names: `git prune --expire=now` deletes those under our hands.
-        contents = {".pack": body + checksum, ".idx": _index(self._entries, checksum)}
-        asides = {suffix: keep.with_suffix(f"{suffix}{TEMPORARY}") for suffix in contents}
-        for suffix, content in contents.items():
-            asides[suffix].unlink(missing_ok=True)
-            write_new(asides[suffix], content, OBJECT_MODE)
+        asides = {suffix: keep.with_suffix(f"{suffix}{TEMPORARY}") for suffix in (".pack", ".idx")}
+        for aside in asides.values():
+            aside.unlink(missing_ok=True)
+        self._body += checksum
+        write_new(asides[".pack"], self._body, OBJECT_MODE)
+        write_new(asides[".idx"], _index(self._entries, checksum), OBJECT_MODE)
         # The index last: a pack without one is not looked at, an index without its pack is noise.
         for suffix, aside in asides.items():
             aside.replace(keep.with_suffix(suffix))
@@ -152,5 +151,5 @@ def _fanout(names: Sequence[bytes]) -> bytes:
     return struct.pack(">256I", *counts)
 
 
-def _sha1(content: bytes) -> bytes:
+def _sha1(content: bytes | bytearray) -> bytes:
     return hashlib.sha1(content, usedforsecurity=False).digest()

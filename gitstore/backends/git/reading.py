@@ -145,10 +145,11 @@ class Reader:
         end: int | None = None
         found: _Positions | None = None
         while True:
-            flushed, last, waiting = self._parts.journal.page(after, None, size, backwards=False)
+            before = None if end is None else end + 1
+            flushed, last, waiting = self._parts.journal.page(after, before, size, backwards=False)
             if end is None:
-                end = last
-            top = waiting[-1].position if len(waiting) == size else last
+                end = last  # what comes later is not for this read: it may be half a batch
+            top = waiting[-1].position if len(waiting) == size else end
             rows: list[RecordedEvent] = []
             if after < flushed:
                 try:

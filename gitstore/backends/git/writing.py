@@ -144,17 +144,15 @@ class Writer:
         """The recorded events of a batch that is known, ``None`` where it may be recorded."""
         if self._heads.flushed < 0:
             self._heads.refresh()
-        versions = {p.event.stream_id: self._version(p.event.stream_id) for p in proposals}
+        streams = dict.fromkeys([*(p.event.stream_id for p in proposals), *expected])
+        versions = {stream: self._heads.get(stream).version for stream in streams}
         found = already_recorded(proposals, self._known(ids), expected, versions)
         if found is None:
             check_new(proposals, expected, versions)
-            for stream, version in versions.items():
-                if not version:
+            for stream in {p.event.stream_id for p in proposals}:
+                if not versions[stream]:
                     self._heads.check_new_stream(stream)
         return found
-
-    def _version(self, stream: str) -> int:
-        return self._heads.get(stream).version
 
     def _known(self, ids: Sequence[str]) -> dict[str, RecordedEvent]:
         """The recorded events among these ids; the journal first, as every reader does."""
