@@ -31,7 +31,8 @@ def open_store(
       when idle, at the latest at close; ``"append"``: in git before append returns
       (``FlushFailed`` where that cannot be had: the event is durable all the same).
 
-    Raises ``ValueError`` for what names no place, ``StoreNotFound``, ``UnsupportedFormat``, ``StoreCorrupted`` or ``StoreUnavailable``.
+    Raises ``ValueError`` for what names no place, ``StoreNotFound``, ``UnsupportedFormat``,
+    ``StoreCorrupted`` or ``StoreUnavailable``.
     """
     if flush not in ("background", "append"):
         raise ValueError(f"flush must be 'background' or 'append', not {flush!r}")
