@@ -24,6 +24,8 @@ def main() -> None:
     arguments = _arguments()
     # The measured programs shall not depend on whose machine it is.
     os.environ |= {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
+    # Nor be compiled anew by each process, which no installed package is.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     begun = datetime.now(UTC)
     arguments.dir.mkdir(parents=True, exist_ok=True)
     outcomes: dict[str, report.Outcome] = {}

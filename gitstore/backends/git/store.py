@@ -10,7 +10,6 @@ import sqlite3
 import threading
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
@@ -22,9 +21,10 @@ from gitstore.backends.git.flushing import Flusher
 from gitstore.backends.git.gitcommand import check_version
 from gitstore.backends.git.heads import Heads
 from gitstore.backends.git.journal import JournalRow
-from gitstore.backends.git.layout import QUARANTINE, StoreLayout
+from gitstore.backends.git.layout import StoreLayout
 from gitstore.backends.git.parts import Parts
 from gitstore.backends.git.reading import Reader
+from gitstore.backends.git.status import StoreStatus, take_status
 from gitstore.backends.git.upkeep import Upkeep
 from gitstore.backends.git.verifying import Verifier, VerifyReport
 from gitstore.backends.git.writing import Writer
@@ -40,24 +40,6 @@ from gitstore.core.protocol import Capabilities, Handler
 from gitstore.core.subscriptions import Subscriptions
 
 _LOG = logging.getLogger("gitstore.store")
-
-
-@dataclass(frozen=True, slots=True)
-class StoreStatus:
-    """A store at a glance.
-
-    ``unflushed``: events that are durable and not in git yet; ``size``: bytes on disk of the whole
-    store; ``notes``: sentences about anything that wants a look.
-    """
-
-    where: Path
-    format: str
-    store_id: str
-    events: int
-    streams: int
-    unflushed: int
-    size: int
-    notes: tuple[str, ...]
 
 
 class GitEventStore(BaseEventStore):
@@ -233,19 +215,8 @@ class GitEventStore(BaseEventStore):
     def status(self) -> StoreStatus:
         """The store at a glance; changes nothing."""
         self._check_open()
-        parts = self._parts
-        events, _ = self._upkeep.with_sound_index(parts.index.counts)
-        state = parts.journal.state()
-        unflushed = parts.journal.count()
-        return StoreStatus(
-            parts.layout.root,
-            f"gitstore format {repository.FORMAT_VERSION}",
-            state.store_id,
-            events + unflushed,
-            sum(1 for _ in self.streams()),
-            unflushed,
-            sum(f.stat().st_size for f in parts.layout.root.rglob("*") if f.is_file()),
-            tuple(self._notes()),
+        return self._upkeep.with_sound_index(
+            lambda: take_status(self._parts, self._flusher.contested)
         )
 
     def close(self) -> None:
@@ -297,15 +268,6 @@ class GitEventStore(BaseEventStore):
             )
         self._wrote = True
         self._background.wake()
-
-    def _notes(self) -> Iterator[str]:
-        kept = self._parts.refs.under(QUARANTINE)
-        if kept:
-            yield f"{len(kept)} foreign tips in quarantine: git for-each-ref {QUARANTINE}"
-        if self._parts.layout.salvage.is_dir():
-            yield f"damaged files are kept in {self._parts.layout.salvage}"
-        for stream, why in self._flusher.contested.items():
-            yield f"stream {stream} waits in the journal: {why}"
 
     def _check_open(self) -> None:
         if os.getpid() != self._process:
