@@ -65,9 +65,14 @@ def encode_with_copy(
             f"{what} would be changed by JSON",
             hint="Use only None, bool, int, finite float, str, list, and dict with string keys.",
         )
-    if text.count(b"[") + text.count(b"{") > max_depth and _depth(copy) > max_depth:
-        raise InvalidEvent(f"{what} has more than {max_depth} objects and arrays inside each other")
+    _check_depth(text, copy, what, max_depth)
     return text, copy
+
+
+def _check_depth(text: bytes, value: JSON, what: str, most: int) -> None:
+    # The brackets of a text are soon counted, and at most as many can be inside each other.
+    if text.count(b"[") + text.count(b"{") > most and _depth(value) > most:
+        raise InvalidEvent(f"{what} has more than {most} objects and arrays inside each other")
 
 
 def _depth(value: JSON) -> int:
@@ -82,7 +87,7 @@ def decode(text: bytes) -> JSON:
     """The value of JSON text from outside; ``InvalidEvent`` where reading it would lose something.
 
     Refused: what is no JSON, integers over 64 bits, numbers too large for a float, keys that stand
-    twice in one object, nesting over 254.
+    twice in one object, more than ``MAX_DEPTH + 1`` objects and arrays inside each other.
     """
     try:
         value = orjson.loads(text)
@@ -93,6 +98,7 @@ def decode(text: bytes) -> JSON:
     except orjson.JSONEncodeError:
         # orjson reads 1,024 levels, and writes 254.
         raise InvalidEvent("JSON is nested too deeply") from None
+    _check_depth(again, value, "JSON", MAX_DEPTH + 1)
     # A text that is written again as it was has no key twice; for any other the slower reader
     # decides.
     if _MAY_HOLD_BIG_INTEGER(text) or again != text:
