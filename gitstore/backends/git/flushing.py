@@ -39,18 +39,25 @@ class Flusher:
         self.contested: dict[str, str] = {}
         """Streams whose ref could not be moved, and why; they wait in the journal."""
 
-    def flush(self) -> None:
+    def flush(self, *, write_locked: bool = False) -> None:
         """Move what is pending now; streams whose refs cannot be moved stay, see ``contested``.
 
         What is appended meanwhile waits: under load a flush that took it along would never end.
+        ``write_locked``: the caller holds the write lock too, so that nothing comes meanwhile.
         """
-        self.finish_intent()
+        if write_locked:
+            self._finish_intent()
+        else:
+            self.finish_intent()
         _, last = self._parts.journal.highest()
         while True:
             rows = list(self._parts.journal.pending(_BYTES_AT_ONCE))
-            if not rows or not self._flush_rows(rows) or rows[-1].position >= last:
+            if not rows or not self._flush_rows(rows, write_locked) or rows[-1].position >= last:
                 break
-        self._parts.objects.merge_small_packs()
+        try:
+            self._parts.objects.merge_small_packs()
+        except OSError as error:
+            _LOG.warning("small packs could not be merged: %s", error)
 
     def finish_intent(self) -> None:
         """Finish the batch that a crash left with durable objects and refs half moved."""
@@ -80,7 +87,7 @@ class Flusher:
         self._parts.refs.clear_stale_locks()
         clear_leftovers(self._parts.layout.packs)
 
-    def _flush_rows(self, rows: Sequence[JournalRow]) -> bool:
+    def _flush_rows(self, rows: Sequence[JournalRow], write_locked: bool) -> bool:
         """Move these rows; whether any left the journal."""
         parts = self._parts
         base, listed, bases = self._feed_base()
@@ -98,7 +105,7 @@ class Flusher:
         signature = parts.refs.signature()
         if moved:
             parts.index.add(moved, moved[-1].position, tip)
-        with parts.write_lock.held():
+        with contextlib.nullcontext() if write_locked else parts.write_lock.held():
             parts.journal.finish(moved, max(listed, rows[-1].position), tip, signature)
             parts.journal.checkpoint()
         parts.index.checkpoint()

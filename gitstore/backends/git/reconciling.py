@@ -19,7 +19,7 @@ from gitstore.backends.git.parts import Parts
 from gitstore.backends.git.refs import RefUpdate
 from gitstore.backends.git.rows import NO_HEAD, row_of_commit
 from gitstore.core.errors import EventStoreError, StoreCorrupted, UnsupportedFormat
-from gitstore.core.names import decode_name, encode_name
+from gitstore.core.names import encode_name
 
 _LOG = logging.getLogger("gitstore.refs")
 _AT_ONCE = 5_000
@@ -54,7 +54,7 @@ class Reconciler:
         signature = self._parts.refs.signature()
         self._check_feed()
         refs = self._parts.refs.under(STREAMS)
-        waiting = set(self._parts.journal.streams())
+        waiting = {STREAMS + encode_name(name): name for name in self._parts.journal.streams()}
         ours = {STREAMS + encode_name(n): (n, h) for n, h in self._parts.index.heads()}
         for name, tip in refs.items():
             known = ours.get(name)
@@ -74,11 +74,11 @@ class Reconciler:
         return changes
 
     def _judge(
-        self, name: str, tip: str, stream: str | None, waiting: set[str], changes: Changes
+        self, name: str, tip: str, stream: str | None, waiting: dict[str, str], changes: Changes
     ) -> None:
         """Decide about one ref that is not where our index has it."""
-        pending = stream or decode_name(name.removeprefix(STREAMS))
-        if pending in waiting:
+        pending = waiting.get(name)
+        if pending is not None:
             if self._is_pending(pending, tip):
                 return  # a flush was cut short; the next one goes on
             if not self._is_ours(tip, stream):
@@ -162,15 +162,30 @@ class Reconciler:
 
     def _adopt(self, changes: Changes) -> None:
         """Give the adopted events positions: by committer date, then stream, then version."""
+        journal = self._parts.journal
         self._flusher.flush()
         with self._parts.write_lock.held():
-            last = self._parts.journal.highest()[1]
-            rows = [
-                row_of_commit(self._parts.objects, commit, 0)
-                for chain in changes.adopted.values()
-                for commit in chain
-            ]
+            # Once more, with nothing coming meanwhile: arrival order needs what waits in front.
+            self._flusher.flush(write_locked=True)
+            last = journal.highest()[1]
+            if last > journal.state().listed:
+                changes.adopted.clear()  # the feed cannot be moved now; the next run sees to it
+                return
+            chains = [self._rows(chain) for chain in changes.adopted.values()]
+            rows = [row for chain in chains if self._continues(chain[0]) for row in chain]
             rows.sort(key=lambda row: (row.date, row.stream, row.version))
             placed = [JournalRow(position, *row[1:]) for position, row in enumerate(rows, last + 1)]
             for start in range(0, len(placed), _AT_ONCE):
                 self._flusher.record(placed[start : start + _AT_ONCE], [])
+            if len(rows) < sum(map(len, chains)):
+                journal.note_refs(())  # somebody was faster on a stream: judge it again
+
+    def _rows(self, chain: list[str]) -> list[JournalRow]:
+        return [row_of_commit(self._parts.objects, commit, 0) for commit in chain]
+
+    def _continues(self, row: JournalRow) -> bool:
+        """Whether a stream still ends where it did when its foreign tip was checked."""
+        if self._parts.journal.stream_page(row.stream, 0, 2**63 - 1, 1, backwards=True):
+            return False
+        head = self._parts.index.head(row.stream) or NO_HEAD
+        return (head.version, head.commit) == (row.version - 1, row.parent or b"")

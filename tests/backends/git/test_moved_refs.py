@@ -10,8 +10,9 @@ from subprocess import Popen
 
 import pytest
 
-from gitstore import DomainEvent, StoreUnavailable
+from gitstore import DomainEvent, StoreUnavailable, open_store
 from gitstore.backends.git.background import BackgroundFlush
+from gitstore.backends.git.index import Index
 from tests.backends.git.test_damage import ask, first_line
 from tests.backends.git.witness import assert_sound, filled, git, promise, reopen
 
@@ -226,3 +227,26 @@ def test_a_fresh_lock_is_waited_for(
         assert tip.startswith("Beside task-1@")
     lock.unlink()
     assert_sound(store, acks)
+
+
+@pytest.mark.parametrize("stream", ["task-1", "task-" + "x" * 300])
+def test_a_flush_cut_short_after_its_refs_is_no_foreign_move(
+    place: Path, monkeypatch: pytest.MonkeyPatch, stream: str
+) -> None:
+    """Refs at commits that wait in the journal are our own, whatever their names look like."""
+    store = place / "events.git"
+    monkeypatch.setattr(BackgroundFlush, "wake", lambda self: None)
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        opened = open_store(store)
+        done = [opened.append(DomainEvent(stream, "Noted", number)) for number in range(3)]
+        patch.setattr(Index, "add", full)
+        with pytest.raises(StoreUnavailable):
+            opened.flush()
+        opened.close()
+    (store / "refs" / "streams" / "touched").mkdir()  # the directory's time changes: looked through
+    (store / "refs" / "streams" / "touched").rmdir()
+    assert assert_sound(store) == done
