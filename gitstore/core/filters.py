@@ -85,7 +85,12 @@ _EVERYTHING = EventFilter()
 def _set_of(names: Names) -> frozenset[str] | None:
     if names is None:
         return None
-    return frozenset((names,)) if isinstance(names, str) else frozenset(names)
+    wanted = frozenset((names,)) if isinstance(names, str) else frozenset(names)
+    for name in wanted:
+        if not isinstance(name, str):
+            raise ValueError(f"{name!r} is no name to filter by: give texts")
+        name.encode()  # a lone surrogate raises UnicodeEncodeError, a ValueError
+    return wanted
 
 
 def _among(value: str | None, wanted: frozenset[str] | None) -> bool:

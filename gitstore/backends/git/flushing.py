@@ -23,7 +23,7 @@ from gitstore.backends.git.packs import clear_leftovers
 from gitstore.backends.git.parts import Parts
 from gitstore.backends.git.refs import RefFailure, RefUpdate
 from gitstore.backends.git.rows import objects_of, row_of_commit
-from gitstore.core.errors import StoreCorrupted
+from gitstore.core.errors import EventStoreError, StoreCorrupted
 from gitstore.core.names import encode_name
 from gitstore.core.timestamps import to_microseconds
 
@@ -79,7 +79,14 @@ class Flusher:
         tip = self._feed_commit(rows, state.feed)
         keep = self._parts.objects.add([*objects, tip])
         self._parts.journal.intend(tip.id)
-        self._finish(rows, tip.id, state.feed)
+        try:
+            self._finish(rows, tip.id, state.feed)
+        except (EventStoreError, OSError) as error:
+            # Recorded all the same: an error here would make the caller record it twice.
+            _LOG.warning("a batch is recorded, but not in git yet: %s", error)
+            self._parts.journal.finish([], 0, state.feed, (), stay=rows)
+            self._parts.flush_lock.interrupted = True  # its pack's keep mark stays until then
+            return
         keep.unlink(missing_ok=True)
 
     def clear_leftovers(self) -> None:
@@ -144,15 +151,14 @@ class Flusher:
         parts = self._parts
         stuck = self._move_refs(rows, tip, {base})
         moved = [row for row in rows if row.stream not in stuck]
-        if stuck:
-            parts.journal.insert_missing([row for row in rows if row.stream in stuck])
+        stay = [row for row in rows if row.stream in stuck]
         signature = parts.refs.signature()
         if FEED in stuck:
-            parts.journal.finish([], 0, base, signature)
+            parts.journal.finish([], 0, base, signature, stay=rows)
             return
         last = rows[-1].position
         parts.index.add(moved, last, tip)
-        parts.journal.finish(moved, last, tip, signature)
+        parts.journal.finish(moved, last, tip, signature, stay=stay)
         parts.journal.checkpoint()
         parts.index.checkpoint()
 

@@ -256,6 +256,13 @@ class Index:
         return array("q", (position for (position,) in rows))
 
     @_reports_damage
+    def check(self) -> None:
+        """Raise ``IndexDamaged`` where SQLite finds the file damaged; reads all of it."""
+        found = self._db().execute("PRAGMA quick_check(1)").fetchone()[0]
+        if found != "ok":
+            raise sqlite3.DatabaseError(found)
+
+    @_reports_damage
     def checkpoint(self) -> None:
         """Move the log into the file when it has grown; call under the flush lock."""
         log = self._layout.index.with_name("index.db-wal")

@@ -51,6 +51,7 @@ _COLUMNS = (
     "position, stream, version, type, time, event_id, commit_id, parent, date, data, metadata"
 )
 SELECT_PENDING = f"SELECT {_COLUMNS} FROM pending"
+_MARKS = ",".join("?" * 11)
 _INSERT = f"INSERT INTO pending({_COLUMNS}) SELECT ?,?,?,?,?,?,?,?,?,?,?"
 _CHECKPOINT_PAGES = 1_000
 
@@ -188,14 +189,6 @@ class Journal:
             db.executemany(_INSERT, rows)
 
     @_reports_damage
-    def insert_missing(self, rows: Sequence[JournalRow]) -> None:
-        """Put rows back that could not leave; those that are here already stay as they are."""
-        marks = ",".join("?" * 11)
-        db = self._connections.get()
-        with transaction(db):
-            db.executemany(f"INSERT OR IGNORE INTO pending({_COLUMNS}) VALUES({marks})", rows)
-
-    @_reports_damage
     def page(
         self, after: int, before: int | None, limit: int, *, backwards: bool
     ) -> tuple[int, int, list[JournalRow]]:
@@ -274,15 +267,22 @@ class Journal:
 
     @_reports_damage
     def finish(
-        self, gone: Sequence[JournalRow], listed: int, feed: str, refs: Sequence[int]
+        self,
+        gone: Sequence[JournalRow],
+        listed: int,
+        feed: str,
+        refs: Sequence[int],
+        stay: Sequence[JournalRow] = (),
     ) -> None:
         """Let rows go that are in git and index, and take over the new state, in one transaction.
 
-        ``listed``: the highest position that ``feed``, the feed's tip, lists.
+        ``listed``: the highest position that ``feed``, the feed's tip, lists. ``stay``: rows of a
+        batch that could not leave; those that are here already stay as they are.
         """
         flushed = max((row.position for row in gone), default=0)
         db = self._connections.get()
         with transaction(db):
+            db.executemany(f"INSERT OR IGNORE INTO pending({_COLUMNS}) VALUES({_MARKS})", stay)
             db.executemany("DELETE FROM pending WHERE position = ?", [(r.position,) for r in gone])
             db.execute(
                 "UPDATE state SET flushed = max(flushed, ?), listed = max(listed, ?), feed = ?, "

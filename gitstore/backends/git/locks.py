@@ -73,10 +73,11 @@ class FileLock:
             self.release()
 
     def close(self) -> None:
-        """Close the file; the lock must be free."""
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
+        """Close the file, once no thread of this process holds the lock."""
+        with self._thread:
+            if self._descriptor >= 0:
+                os.close(self._descriptor)
+                self._descriptor = -1
 
     def _open(self) -> int:
         if self._descriptor < 0:

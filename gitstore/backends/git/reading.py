@@ -34,10 +34,11 @@ _NO_END = 2**63 - 1
 class Reader:
     """Reads of one store; every method is safe for threads.
 
-    ``repair`` makes a damaged index good again; without it ``IndexDamaged`` is raised.
+    ``repair`` makes a damaged index good again (``True``: by a rebuild); without it
+    ``IndexDamaged`` is raised.
     """
 
-    def __init__(self, parts: Parts, repair: Callable[[], None] | None = None) -> None:
+    def __init__(self, parts: Parts, repair: Callable[[bool], None] | None = None) -> None:
         self._parts = parts
         self._repair = repair
 
@@ -67,10 +68,12 @@ class Reader:
         found = self._parts.index.by_place(event.stream_id, event.version)
         return found if found is not None and found.commit == commit else None
 
-    def _mend(self, error: IndexDamaged) -> None:
-        if self._repair is None:
+    def _mend(self, error: IndexDamaged, attempt: int) -> int:
+        """Repair the index, the second time by a rebuild; give up when that did not help either."""
+        if self._repair is None or attempt > 1:
             raise error
-        self._repair()
+        self._repair(attempt > 0)
+        return attempt + 1
 
     def stream(
         self, stream: str, after: int, to: int | None, limit: int | None, *, backwards: bool
@@ -79,6 +82,7 @@ class Reader:
         low, high = max(after, 0), _NO_END if to is None else min(to, _NO_END)
         left = _NO_END if limit is None else limit
         size = _FIRST_PAGE
+        attempt = 0
         while left > 0 and low < high:
             size = min(size, left)
             waiting = self._parts.journal.stream_page(stream, low, high, size, backwards=backwards)
@@ -87,7 +91,7 @@ class Reader:
                     stream, low, high, size, backwards=backwards
                 )
             except IndexDamaged as error:
-                self._mend(error)
+                attempt = self._mend(error, attempt)
                 continue
             found = {event.version: event for event in (*flushed, *map(recorded, waiting))}
             page = sorted(found, reverse=backwards)[:size]
@@ -143,6 +147,7 @@ class Reader:
         """Pages forward, each with the position up to which everything has been given."""
         size = _FIRST_PAGE
         end: int | None = None
+        attempt = 0
         found: _Positions | None = None
         while True:
             before = None if end is None else end + 1
@@ -155,9 +160,12 @@ class Reader:
                 try:
                     if found is None or found.through < min(flushed, top):
                         found = _Positions.of(self._parts, wanted, after, top + 1, backwards=False)
+                        # What waits is not among them, and may be flushed before the next page.
+                        sure = waiting[0].position - 1 if waiting else top
+                        found.through = min(flushed, top, sure)
                     rows, top = found.forward(after, top, size)
                 except IndexDamaged as error:
-                    self._mend(error)
+                    attempt = self._mend(error, attempt)
                     found = None
                     continue
             yield self._merge(waiting, rows, wanted, after, top, backwards=False), top
@@ -172,16 +180,19 @@ class Reader:
         before: int | None = None
         size = _FIRST_PAGE
         found: _Positions | None = None
+        waited = False
+        attempt = 0
         while True:
             _, last, waiting = self._parts.journal.page(after, before, size, backwards=True)
             before = last + 1 if before is None else before
             low = waiting[-1].position if len(waiting) == size else after + 1
             try:
-                if found is None:
+                if found is None or waited:  # what waited may have been flushed since
                     found = _Positions.of(self._parts, wanted, after, before, limit, backwards=True)
+                waited = bool(waiting)
                 rows, low = found.backward(low, before, size)
             except IndexDamaged as error:
-                self._mend(error)
+                attempt = self._mend(error, attempt)
                 found = None
                 continue
             yield self._merge(waiting, rows, wanted, low - 1, before - 1, backwards=True), low

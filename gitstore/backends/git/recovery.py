@@ -71,13 +71,24 @@ def prepare_index(parts: Parts) -> None:
             hint="Open the store once where it can be written to; that rebuilds the index.",
         )
     with parts.flush_lock.held():
-        parts.index.reopen()
-        try:
-            if parts.index.is_usable() and _catch_up(parts):
+        mend_index(parts)
+
+
+def mend_index(parts: Parts, *, thorough: bool = False) -> None:
+    """Reopen the index, catch up with the feed, or rebuild it; the flush lock is held.
+
+    ``thorough``: do not trust its pages before SQLite has looked at all of them.
+    """
+    parts.index.reopen()
+    try:
+        if parts.index.is_usable():
+            if thorough:
+                parts.index.check()
+            if _catch_up(parts):
                 return
-        except IndexDamaged as error:
-            _LOG.warning("%s; it is rebuilt from git", error)
-        rebuild_index(parts)
+    except IndexDamaged as error:
+        _LOG.warning("%s; it is rebuilt from git", error)
+    rebuild_index(parts)
 
 
 def rebuild_index(parts: Parts) -> None:

@@ -94,7 +94,10 @@ class Refs:
         """Move refs durably, each checked against its old values; gives those that did not move."""
         packed = _PACKED_COST + len(self._packed_refs())
         if len(updates) * _LOOSE_COST > packed and all(update.new for update in updates):
-            return self._move_packed(updates)
+            try:
+                return self._move_packed(updates)
+            except RefLocked as error:
+                return [RefFailure(update, f"{error}") for update in updates]
         failures = [failure for update in updates if (failure := self._move_loose(update))]
         folders = {(self._layout.root / u.name).parent for u in updates}
         for folder in folders:

@@ -237,7 +237,7 @@ class GitEventStore(BaseEventStore):
     ) -> list[RecordedEvent]:
         self._check_writable()
         with disk_errors_told(self._parts.layout.root):
-            self._upkeep.look_outside()
+            self._upkeep.with_sound_index(self._upkeep.look_outside)
             appended = self._upkeep.with_sound_index(
                 lambda: self._writer.append(proposals, expected)
             )

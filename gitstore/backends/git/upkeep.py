@@ -85,11 +85,13 @@ class Upkeep:
             self._flush_locked()
 
     def _flush_locked(self) -> None:
-        self._reconcile_locked()
         try:
+            self._reconcile_locked()
             self._flusher.flush()
-        except IndexDamaged:
-            recovery.rebuild_index(self._parts)
+        except IndexDamaged as error:
+            _LOG.warning("%s", error)
+            recovery.mend_index(self._parts, thorough=True)
+            self._reconcile_locked()
             self._flusher.flush()
         if self._flusher.contested:
             self._parts.flush_lock.interrupted = True  # its pack's keep mark stays until then
@@ -157,8 +159,16 @@ class Upkeep:
             self.repair_index()
             return act()
 
-    def repair_index(self) -> None:
-        recovery.prepare_index(self._parts)
+    def repair_index(self, rebuild: bool = False) -> None:
+        """Make a damaged index good again; ``rebuild``: whatever SQLite says of it."""
+        if self._parts.read_only:
+            recovery.prepare_index(self._parts)
+            return
+        with self._parts.flush_lock.held():
+            if rebuild:
+                recovery.rebuild_index(self._parts)
+            else:
+                recovery.mend_index(self._parts, thorough=True)
         self.forget_heads()
 
     def forget_heads(self) -> None:

@@ -13,7 +13,7 @@ from gitstore.backends.git.heads import Heads
 from gitstore.backends.git.journal import JournalRow
 from gitstore.backends.git.parts import Parts
 from gitstore.backends.git.rows import head_of, place, recorded
-from gitstore.core.errors import StoreUnavailable
+from gitstore.core.errors import StoreUnavailable, WrongExpectedVersion
 from gitstore.core.event import RecordedEvent, trusted_event
 from gitstore.core.expected import ExpectedVersion
 from gitstore.core.idempotence import Proposal, already_recorded, check_batch_ids, check_new
@@ -146,9 +146,16 @@ class Writer:
             self._heads.refresh()
         streams = dict.fromkeys([*(p.event.stream_id for p in proposals), *expected])
         versions = {stream: self._heads.get(stream).version for stream in streams}
-        found = already_recorded(proposals, self._known(ids), expected, versions)
+        try:
+            found = already_recorded(proposals, self._known(ids), expected, versions)
+            if found is None:
+                check_new(proposals, expected, versions)
+        except WrongExpectedVersion:
+            if self._parts.journal.highest() == (self._heads.flushed, self._heads.last):
+                raise
+            self._catch_up()  # others have appended: what is cached here is no ground to refuse
+            return self._decide(proposals, ids, expected)
         if found is None:
-            check_new(proposals, expected, versions)
             for stream in {p.event.stream_id for p in proposals}:
                 if not versions[stream]:
                     self._heads.check_new_stream(stream)
