@@ -54,11 +54,6 @@ class EventFilter:
             until,
         )
 
-    @property
-    def is_empty(self) -> bool:
-        """Whether every event passes."""
-        return self == _EVERYTHING
-
     def matches(self, recorded: RecordedEvent) -> bool:
         """Whether this recorded event is wanted."""
         event = recorded.event
@@ -77,9 +72,6 @@ class EventFilter:
         return (self.since is None or time >= self.since) and (
             self.until is None or time < self.until
         )
-
-
-_EVERYTHING = EventFilter()
 
 
 def _set_of(names: Names) -> frozenset[str] | None:

@@ -30,6 +30,8 @@ _NAN = float("nan")
 
 
 class AppendingContract:
+    """Where an appended event stands, and what is believed before it."""
+
     def test_append_returns_what_is_recorded(self, store: BaseEventStore) -> None:
         """The event comes back whole, and equal to what every reader is given."""
         metadata = {"userId": "ann", "correlationId": "c", "causationId": "b", "own": [1]}

@@ -25,6 +25,8 @@ _ROUNDS = 12
 
 
 class ConcurrencyContract:
+    """Several writers and readers at once: nothing lost, nothing doubled."""
+
     def test_exactly_one_wins_each_round(self, store: BaseEventStore) -> None:
         """Eight threads with one exact expectation: one event, seven true refusals, each round."""
         barrier = threading.Barrier(_THREADS)

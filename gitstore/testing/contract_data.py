@@ -127,6 +127,8 @@ _TIMES = {
 
 
 class DataContract:
+    """What events carry comes back exactly, or is refused."""
+
     @pytest.mark.parametrize("data", DATA.values(), ids=DATA)
     def test_data_is_kept_exactly(
         self, store: BaseEventStore, make_store: MakeStore, data: Any

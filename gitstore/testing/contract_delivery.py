@@ -26,6 +26,8 @@ from gitstore.testing.support import (
 
 
 class SubscribingContract:
+    """``subscribe``: in order, once, after the event is durable."""
+
     def test_each_appended_event_is_delivered_once(self, store: BaseEventStore) -> None:
         """Before the append returns, in position order, equal to what it returns."""
         seen: list[RecordedEvent] = []
@@ -171,6 +173,8 @@ class SubscribingContract:
 
 
 class FollowingContract:
+    """``follow``: the history, then what comes, each event once."""
+
     def test_follow_catches_up_and_stays(self, store: BaseEventStore) -> None:
         """What is there, then what is appended later by another thread, each once, in order."""
         there = fill(store, "a", 3)

@@ -121,6 +121,8 @@ def _name(value: object) -> str:
 
 
 class FilterContract:
+    """Each filter of ``read_all`` and ``follow``, alone and together."""
+
     @pytest.mark.parametrize(("filters", "expected"), [*_FILTERS, *_WINDOWS], ids=_name)
     def test_read_all_gives_what_passes_every_filter(
         self, store: BaseEventStore, filters: dict[str, Any], expected: str

@@ -40,6 +40,8 @@ def _paid(**changes: Any) -> DomainEvent:
 
 
 class IdempotenceContract:
+    """An event id names one event for ever: retries, partial batches, contradictions."""
+
     @pytest.mark.parametrize(
         "changes",
         [

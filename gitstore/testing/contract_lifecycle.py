@@ -31,6 +31,8 @@ _METHODS: dict[str, Callable[[BaseEventStore], object]] = {
 
 
 class LifecycleContract:
+    """Opening, closing and opening again."""
+
     def test_a_store_keeps_the_protocol_and_declares_itself(self, store: BaseEventStore) -> None:
         """It is an ``EventStore``, and its capabilities are told, not tried."""
         assert isinstance(store, EventStore)

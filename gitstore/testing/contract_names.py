@@ -122,6 +122,8 @@ METADATA |= {name: dict.fromkeys((*_WITH_A_MEANING, "own"), VALUES[name]) for na
 
 
 class NamesContract:
+    """Stream ids, types and event ids: hostile ones are held apart, impossible ones refused."""
+
     @pytest.mark.parametrize("stream_id", STREAM_IDS.values(), ids=STREAM_IDS)
     def test_a_stream_id_is_kept_as_it_is(
         self, store: BaseEventStore, make_store: MakeStore, stream_id: str

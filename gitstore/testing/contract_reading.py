@@ -22,6 +22,8 @@ _MANY = 2_500  # more than any backend's page
 
 
 class ReadingContract:
+    """What ``read_stream`` and ``read_all`` give: bounds, order, limits, pages."""
+
     @pytest.mark.parametrize(
         ("bounds", "expected"),
         [

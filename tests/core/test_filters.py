@@ -42,13 +42,6 @@ def test_law_a_filter_is_the_conjunction_of_its_parts(
     assert EventFilter.of(**wanted).matches(recorded) == all(alone)
 
 
-@given(_filters)
-def test_law_the_empty_filter_is_the_one_without_parts(wanted: dict[str, Any]) -> None:
-    """``is_empty`` lets a backend skip the looking; an empty list of names is not empty."""
-    nothing_asked = all(value is None for value in wanted.values())
-    assert EventFilter.of(**wanted).is_empty == nothing_asked
-
-
 @pytest.mark.parametrize("names", ["ann", ["ann"], ("ann",), {"ann"}, iter(["ann"]), {"ann": 1}])
 def test_names_come_one_or_several(names: Any) -> None:
     """A text is one name, not its letters; an iterator is read once and kept."""

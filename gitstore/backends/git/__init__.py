@@ -2,5 +2,6 @@
 
 Lowest first: ``files``, ``locks`` and ``gitcommand`` touch the machine; ``commits``, ``feed`` and
 ``packs`` know bytes; ``refs``, ``objects``, ``journal`` and ``index`` hold things; ``flushing``,
-``bulk`` and ``reconciling`` move them; ``writing`` and ``reading`` serve ``store``.
+``reconciling`` and ``recovery`` move them; ``upkeep`` says when; ``writing``, ``reading`` and
+``verifying`` serve ``store``.
 """

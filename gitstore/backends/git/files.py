@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import secrets
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -62,14 +61,6 @@ def write_new(path: Path | str, content: bytes | bytearray, mode: int = FILE_MOD
             Path(path).unlink()
         raise
     os.close(descriptor)
-
-
-def replace_file(path: Path, content: bytes, mode: int = FILE_MODE) -> None:
-    """Put ``content`` at ``path`` as a whole, durably: a reader sees the old file or the new."""
-    aside = path.with_name(f"{path.name}.{secrets.token_hex(6)}.tmp")
-    write_new(aside, content, mode)
-    aside.replace(path)
-    sync_directory(path.parent)
 
 
 def make_directory(path: Path) -> None:
