@@ -21,6 +21,11 @@ class BaseEventStore(EventStore, abc.ABC):
 
     capabilities: Capabilities
 
+    @property
+    @abc.abstractmethod
+    def store_id(self) -> str:
+        """The random id of this store: a position means something only together with it."""
+
     def get_events(self, stream_id: str, from_version: int | None = None) -> Iterator[DomainEvent]:
         """The events of one stream after ``from_version`` (exclusive, as in the interface)."""
         for recorded in self.read_stream(stream_id, from_version or 0):

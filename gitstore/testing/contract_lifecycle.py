@@ -27,6 +27,7 @@ _METHODS: dict[str, Callable[[BaseEventStore], object]] = {
     "stream_version": lambda store: store.stream_version("task-1"),
     "find_event": lambda store: store.find_event("known"),
     "last_position": lambda store: store.last_position(),
+    "store_id": lambda store: store.store_id,
 }
 
 
@@ -90,6 +91,14 @@ class LifecycleContract:
                 assert list(again.read_all(backwards=True)) == recorded[::-1]
                 assert list(again.read_stream("a")) == [r for r in recorded if r.stream_id == "a"]
                 assert list(again.streams()) == ["a", "b/c"]
+
+    def test_a_store_is_known_by_its_id(self, store: BaseEventStore, make_store: MakeStore) -> None:
+        """A durable store has one id for ever, and no two stores have the same."""
+        known = store.store_id
+        assert known == store.store_id
+        store.close()
+        with make_store() as again:
+            assert (again.store_id == known) == store.capabilities.durable
 
     def test_a_history_goes_on_where_it_was_left(
         self, store: BaseEventStore, make_store: MakeStore

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from gitstore.backends.git.layout import FILE_MODE
+from gitstore.backends.disk.files import FILE_MODE
 from gitstore.core.errors import StoreUnavailable
 
 Opener = Callable[[], sqlite3.Connection]

@@ -13,8 +13,8 @@ from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from typing import ParamSpec, TypeVar
 
+from gitstore.backends.disk.files import file_identity
 from gitstore.backends.git.connections import ThreadConnections, connect, transaction
-from gitstore.backends.git.files import file_identity
 from gitstore.backends.git.indexquery import Query, plan
 from gitstore.backends.git.indexschema import (
     SCHEMA,

@@ -16,8 +16,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, ParamSpec, TypeVar
 
+from gitstore.backends.disk.files import file_identity
 from gitstore.backends.git.connections import ThreadConnections, connect, transaction
-from gitstore.backends.git.files import file_identity
 from gitstore.backends.git.layout import StoreLayout
 from gitstore.core.errors import StoreCorrupted, StoreUnavailable
 

@@ -1,4 +1,4 @@
-"""Where things lie in a store, and the modes they are made with."""
+"""Where things lie in a store, and the names of its refs."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-FILE_MODE = 0o600
-DIRECTORY_MODE = 0o700
 OBJECT_MODE = 0o400
 """Objects and packs are written once; git, too, makes them read only."""
 
@@ -15,6 +13,7 @@ STREAMS = "refs/streams/"
 FEED = "refs/feed"
 FORMAT = "refs/heads/main"
 QUARANTINE = "refs/quarantine/"
+TYPES = "refs/notes/types"
 
 
 @dataclass(frozen=True)
@@ -67,6 +66,11 @@ class StoreLayout:
     def flush_lock(self) -> Path:
         """Held by whoever moves events into git."""
         return self.local / "flush.lock"
+
+    @cached_property
+    def maintain_lock(self) -> Path:
+        """Held by whoever repacks."""
+        return self.local / "maintain.lock"
 
     @cached_property
     def salvage(self) -> Path:

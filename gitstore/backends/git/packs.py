@@ -8,8 +8,8 @@ import zlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from gitstore.backends.disk.files import sync_directory, write_new
 from gitstore.backends.git.commits import GitObject
-from gitstore.backends.git.files import sync_directory, write_new
 from gitstore.backends.git.layout import OBJECT_MODE
 
 _KINDS = {"commit": 1, "tree": 2, "blob": 3}

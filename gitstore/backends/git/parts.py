@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from gitstore.backends.disk.locks import FileLock
+from gitstore.backends.git.flushlock import FlushLock
 from gitstore.backends.git.index import Index
 from gitstore.backends.git.journal import Journal
 from gitstore.backends.git.layout import StoreLayout
-from gitstore.backends.git.locks import FileLock, FlushLock
 from gitstore.backends.git.objects import Objects
 from gitstore.backends.git.refs import Refs
 from gitstore.backends.stamping import Stamper

@@ -13,8 +13,8 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from gitstore.backends.disk.files import make_directory, sync_directory
 from gitstore.backends.git import feed
-from gitstore.backends.git.files import make_directory, sync_directory
 from gitstore.backends.git.index import IndexDamaged
 from gitstore.backends.git.journal import SELECT_PENDING, JournalDamaged, JournalRow
 from gitstore.backends.git.layout import FEED

@@ -16,8 +16,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from gitstore.backends.git.files import sync_directory, sync_file
-from gitstore.backends.git.layout import DIRECTORY_MODE, StoreLayout
+from gitstore.backends.disk.files import DIRECTORY_MODE, sync_directory, sync_file
+from gitstore.backends.git.layout import StoreLayout
 from gitstore.core.errors import StoreCorrupted, StoreUnavailable
 
 _LOOSE_COST = 300

@@ -10,11 +10,11 @@ import time
 import uuid
 from pathlib import Path
 
+from gitstore.backends.disk.files import DIRECTORY_MODE, sync_tree
 from gitstore.backends.git import feed
 from gitstore.backends.git.commits import COMMITTER, EMPTY_TREE, GitObject
-from gitstore.backends.git.files import sync_tree
 from gitstore.backends.git.gitcommand import init_bare
-from gitstore.backends.git.layout import DIRECTORY_MODE, FEED, FORMAT, StoreLayout
+from gitstore.backends.git.layout import FEED, FORMAT, StoreLayout
 from gitstore.backends.git.objects import Objects
 from gitstore.backends.git.refs import Refs, RefUpdate
 from gitstore.backends.stamping import Clock

@@ -14,9 +14,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
+from gitstore.backends.disk.files import disk_errors_told, holds_wal
 from gitstore.backends.git import repository
 from gitstore.backends.git.background import BackgroundFlush
-from gitstore.backends.git.files import disk_errors_told, holds_wal
 from gitstore.backends.git.flushing import Flusher
 from gitstore.backends.git.gitcommand import check_version
 from gitstore.backends.git.heads import Heads
@@ -112,6 +112,11 @@ class GitEventStore(BaseEventStore):
             store._release()
             raise
         return store
+
+    @property
+    def store_id(self) -> str:
+        self._check_open()
+        return self._parts.journal.state().store_id
 
     def append(self, event: DomainEvent, expected_version: ExpectedVersion = ANY) -> RecordedEvent:
         return self._append([Proposal.of(event)], {event.stream_id: expected_version})[0]

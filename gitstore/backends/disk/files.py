@@ -9,8 +9,10 @@ import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
-from gitstore.backends.git.layout import DIRECTORY_MODE, FILE_MODE
 from gitstore.core.errors import StoreUnavailable
+
+FILE_MODE = 0o600
+DIRECTORY_MODE = 0o700
 
 _FULL_FSYNC: int | None = getattr(fcntl, "F_FULLFSYNC", None)
 

@@ -1,0 +1,1 @@
+"""Files and locks, for every backend that keeps its events on a disk."""
