@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -61,12 +60,11 @@ class MemoryEventStore(BaseEventStore):
         self._changed = threading.Condition()
         self._subscriptions = Subscriptions()
         self._closed = False
-        self._store_id = str(uuid.uuid4())
 
     @property
     def store_id(self) -> str:
         self._check_open()
-        return self._store_id
+        return super().store_id
 
     def append(self, event: DomainEvent, expected_version: ExpectedVersion = ANY) -> RecordedEvent:
         return self.append_many([event], {event.stream_id: expected_version})[0]

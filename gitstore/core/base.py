@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import uuid
 from collections.abc import Iterator
 from datetime import datetime
 from types import TracebackType
@@ -22,9 +23,14 @@ class BaseEventStore(EventStore, abc.ABC):
     capabilities: Capabilities
 
     @property
-    @abc.abstractmethod
     def store_id(self) -> str:
-        """The random id of this store: a position means something only together with it."""
+        """The random id of this store: a position means something only together with it.
+
+        Of this object, where the backend knows none that lasts.
+        """
+        if not hasattr(self, "_store_id"):
+            self._store_id = str(uuid.uuid4())
+        return self._store_id
 
     def get_events(self, stream_id: str, from_version: int | None = None) -> Iterator[DomainEvent]:
         """The events of one stream after ``from_version`` (exclusive, as in the interface)."""
