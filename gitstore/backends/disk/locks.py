@@ -7,6 +7,7 @@ import fcntl
 import os
 import threading
 import time
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from gitstore.backends.disk.files import FILE_MODE
 from gitstore.core.errors import StoreUnavailable
 
 _POLL_SECONDS = 0.005
+_alive: weakref.WeakSet[FileLock] = weakref.WeakSet()
 
 
 class FileLock:
@@ -28,6 +30,7 @@ class FileLock:
         self._path = path
         self._thread = threading.Lock()
         self._descriptor = -1
+        _alive.add(self)
 
     def acquire(self) -> None:
         """Wait for the lock as long as it takes."""
@@ -79,6 +82,13 @@ class FileLock:
                 os.close(self._descriptor)
                 self._descriptor = -1
 
+    def after_fork_in_child(self) -> None:
+        """Let go of the parent's lock, which would else outlive it in this process."""
+        self._thread = threading.Lock()
+        if self._descriptor >= 0:
+            os.close(self._descriptor)  # an inherited copy: the parent keeps its lock
+            self._descriptor = -1
+
     def _open(self) -> int:
         if self._descriptor < 0:
             flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
@@ -90,3 +100,11 @@ class FileLock:
                     hint="Check that the store's directory can be written to.",
                 ) from error
         return self._descriptor
+
+
+def _after_fork_in_child() -> None:
+    for lock in list(_alive):
+        lock.after_fork_in_child()
+
+
+os.register_at_fork(after_in_child=_after_fork_in_child)

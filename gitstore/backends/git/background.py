@@ -33,7 +33,7 @@ class BackgroundFlush:
         """There is something to flush."""
         if not self._wanted.is_set():
             self._wanted.set()
-            if self._thread is None:
+            if self._thread is None or not self._thread.is_alive():
                 self._thread = threading.Thread(
                     target=self._run, name="gitstore-flush", daemon=True
                 )
@@ -68,6 +68,10 @@ class BackgroundFlush:
         except (EventStoreError, OSError) as error:
             # They are durable in the journal; the next attempt, or the next process, has them.
             _LOG.warning("events are recorded, but not in git yet: %s", error)
+            self._wanted.set()
+            return False
+        except Exception:  # noqa: BLE001 - a defect must not end the thread that flushes
+            _LOG.exception("events are recorded, but not in git yet")
             self._wanted.set()
             return False
         return True

@@ -11,6 +11,7 @@ commit is noted as the journal's ``intent``, and from then on whoever finds that
 from __future__ import annotations
 
 import contextlib
+import itertools
 import logging
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -23,12 +24,14 @@ from gitstore.backends.git.packs import clear_leftovers
 from gitstore.backends.git.parts import Parts
 from gitstore.backends.git.refs import RefFailure, RefUpdate
 from gitstore.backends.git.rows import objects_of, row_of_commit
-from gitstore.core.errors import EventStoreError, StoreCorrupted
+from gitstore.core.errors import EventStoreError
 from gitstore.core.names import encode_name
 from gitstore.core.timestamps import to_microseconds
 
 _LOG = logging.getLogger("gitstore.flush")
 _BYTES_AT_ONCE = 32 << 20
+_MOST = 64
+"""Feed commits that crashes one after another may have left ahead of the journal."""
 
 
 class Flusher:
@@ -38,6 +41,7 @@ class Flusher:
         self._parts = parts
         self.contested: dict[str, str] = {}
         """Streams whose ref could not be moved, and why; they wait in the journal."""
+        self._is_ahead = False
 
     def flush(self, *, write_locked: bool = False) -> None:
         """Move what is pending now; streams whose refs cannot be moved stay, see ``contested``.
@@ -66,16 +70,13 @@ class Flusher:
             with self._parts.write_lock.held():
                 self._finish_intent()
 
-    def finish_intent_locked(self) -> None:
-        """``finish_intent`` for one who holds the write lock too."""
-        self._finish_intent()
-
     def record(self, rows: Sequence[JournalRow], objects: Iterable[GitObject]) -> None:
         """Make a batch durable and bring it into git; the write lock is held, nothing is pending.
 
         ``rows`` continue the positions. Objects that are in git already need not be given.
         """
         state = self._parts.journal.state()
+        assert self._parts.journal.highest()[1] == state.listed, "something is pending"
         tip = self._feed_commit(rows, state.feed)
         keep = self._parts.objects.add([*objects, tip])
         self._parts.journal.intend(tip.id)
@@ -97,7 +98,7 @@ class Flusher:
     def _flush_rows(self, rows: Sequence[JournalRow], write_locked: bool) -> bool:
         """Move these rows; whether any left the journal."""
         parts = self._parts
-        base, listed, bases = self._feed_base()
+        base, listed, bases = self._feed_base(rows)
         objects = [item for row in rows for item in objects_of(row)]
         tip = base
         unlisted = [row for row in rows if row.position > listed]
@@ -109,9 +110,10 @@ class Flusher:
         if FEED in stuck:
             return False
         moved = [row for row in rows if row.stream not in stuck]
-        signature = parts.refs.signature()
+        signature = self._signature()
         if moved:
-            parts.index.add(moved, moved[-1].position, tip)
+            known = {tip, base, parts.journal.state().feed}
+            parts.index.add(moved, moved[-1].position, tip, after=known)
         with contextlib.nullcontext() if write_locked else parts.write_lock.held():
             parts.journal.finish(moved, max(listed, rows[-1].position), tip, signature)
             parts.journal.checkpoint()
@@ -120,23 +122,38 @@ class Flusher:
             keep.unlink(missing_ok=True)
         return bool(moved)
 
-    def _feed_base(self) -> tuple[str, int, set[str]]:
+    def _feed_base(self, rows: Sequence[JournalRow]) -> tuple[str, int, set[str]]:
         """The feed commit to go on from, the highest position it lists, and where the ref may be.
 
-        A crash can leave the ref one commit ahead of what the journal knows; any other place is
-        somebody else's doing.
+        A crash can leave the ref ahead of what the journal knows; any other place is somebody
+        else's doing.
         """
         state = self._parts.journal.state()
         at = self._parts.refs.read(FEED)
         if at is None or at == state.feed:
             return state.feed, state.listed, {state.feed}
-        ahead = None
-        with contextlib.suppress(StoreCorrupted):  # what others put there need be no feed
-            ahead = feed.decode_feed(self._parts.objects.read(at))
-        if ahead is not None and ahead.parent == state.feed and ahead.entries:
-            return at, ahead.entries[-1].position, {at}
+        last = self._last_listed_ahead(at, state.feed, rows)
+        if last is not None:
+            return at, last, {at}
         self.quarantine(FEED, at)
         return state.feed, state.listed, {state.feed, at}
+
+    def _last_listed_ahead(self, tip: str, base: str, rows: Sequence[JournalRow]) -> int | None:
+        """The highest position ``tip`` lists, where it lists nothing after ``base`` but these rows.
+
+        ``None`` where it lists others, or does not continue ``base``.
+        """
+        waiting = {row.position: row.commit_id.hex() for row in rows}
+        try:
+            ahead = list(itertools.islice(feed.read_back(self._parts.objects, tip, base), _MOST))
+        except EventStoreError:  # what others put there need be no feed
+            return None
+        entries = [entry for commit in ahead for entry in commit.entries]
+        if not entries or ahead[-1].parent != base:
+            return None
+        if any(waiting.get(entry.position) != entry.commit for entry in entries):
+            return None
+        return max(entry.position for entry in entries)
 
     def _finish_intent(self) -> None:
         parts = self._parts
@@ -152,12 +169,12 @@ class Flusher:
         stuck = self._move_refs(rows, tip, {base})
         moved = [row for row in rows if row.stream not in stuck]
         stay = [row for row in rows if row.stream in stuck]
-        signature = parts.refs.signature()
+        signature = self._signature()
         if FEED in stuck:
             parts.journal.finish([], 0, base, signature, stay=rows)
             return
         last = rows[-1].position
-        parts.index.add(moved, last, tip)
+        parts.index.add(moved, last, tip, after={tip, base})
         parts.journal.finish(moved, last, tip, signature, stay=stay)
         parts.journal.checkpoint()
         parts.index.checkpoint()
@@ -194,9 +211,30 @@ class Flusher:
             return False
         update = failure.update
         if update in updates and failure.found is not None:
+            if self.continues(failure.found, update.new or ""):
+                self._is_ahead = True
+                return True
             self.quarantine(update.name, failure.found)
         again = RefUpdate(update.name, update.new, update.olds | {failure.found})
         return not self._parts.refs.move([again])
+
+    def _signature(self) -> tuple[int, ...]:
+        """What the stream refs look like; nothing where one is ahead and wants to be judged."""
+        ahead, self._is_ahead = self._is_ahead, False
+        return () if ahead else self._parts.refs.signature()
+
+    def continues(self, tip: str, commit: str) -> bool:
+        """Whether ``tip`` is an event commit that descends from the event commit ``commit``."""
+        try:
+            version = self._parts.objects.read_event(commit).version
+            event = self._parts.objects.read_event(tip)
+            at: str | None = tip
+            while event.version > version and event.parent is not None:
+                at = event.parent
+                event = self._parts.objects.read_event(at)
+        except EventStoreError:
+            return False
+        return at == commit
 
     def quarantine(self, name: str, tip: str) -> str:
         """Keep a foreign tip of a stream's ref; gives the ref it is kept under."""

@@ -11,10 +11,10 @@ import functools
 import sqlite3
 from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from gitstore.backends.disk.files import file_identity
-from gitstore.backends.git.connections import ThreadConnections, connect, transaction
+from gitstore.backends.git.connections import Connection, ThreadConnections, connect, transaction
 from gitstore.backends.git.indexquery import Query, plan
 from gitstore.backends.git.indexschema import (
     SCHEMA,
@@ -68,18 +68,31 @@ def _reports_damage(method: Callable[P, R]) -> Callable[P, R]:
     return call
 
 
-class _Names(dict[int, str]):
-    """Names by number, looked up when they are first needed."""
+class _Connection(Connection):
+    """A connection to ``index.db``, with the names it has looked up: numbers differ by file."""
 
-    def __init__(self, load: Callable[[int], str]) -> None:
-        super().__init__()
-        self._load = load
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.stream_names: dict[int, str] = {}
+        self.word_texts: dict[int, str] = {}
+        self.streams: dict[str, int] = {}
+        self.words: dict[str | None, int | None] = {}
 
-    def __missing__(self, number: int) -> str:
-        name = self._load(number)
-        if len(self) >= _MOST_NAMES:
-            self.clear()
-        self[number] = name
+    def stream_name(self, number: int) -> str:
+        """The stream of this number, looked up; remembered in ``stream_names``."""
+        return self._look_up(self.stream_names, "SELECT name FROM streams WHERE id = ?", number)
+
+    def word(self, number: int) -> str:
+        """The type of this number, looked up; remembered in ``word_texts``."""
+        return self._look_up(self.word_texts, "SELECT word FROM words WHERE id = ?", number)
+
+    def _look_up(self, known: dict[int, str], statement: str, number: int) -> str:
+        row = self.execute(statement, (number,)).fetchone()
+        if row is None:
+            raise sqlite3.DatabaseError(f"index.db has no name {number}")
+        if len(known) >= _MOST_NAMES:
+            known.clear()
+        name = known[number] = str(row[0])
         return name
 
 
@@ -97,11 +110,6 @@ class Index:
         self._wal = wal
         self._read_only = read_only
         self._connections = ThreadConnections(layout.index, self._open)
-        self._opened = (0, 0)
-        self._streams: dict[str, int] = {}
-        self._stream_names = _Names(self._load_stream)
-        self._words: dict[str | None, int | None] = {}
-        self._word_texts = _Names(self._load_word)
 
     @_reports_damage
     def create(self) -> None:
@@ -127,28 +135,38 @@ class Index:
         return int(found[0]), str(found[1])
 
     @_reports_damage
-    def add(self, rows: Sequence[JournalRow], through: int, feed: str) -> None:
-        """Index events that are in git; those that are here already are passed over."""
+    def add(
+        self, rows: Sequence[JournalRow], through: int, feed: str, after: Set[str] | None = None
+    ) -> None:
+        """Index events that are in git; those that are here already are passed over.
+
+        ``after``: the feed commits the index may stand at, where ``rows`` continue it; ``None``:
+        any. Raises ``IndexDamaged`` where it stands elsewhere, or has other events in their place.
+        """
         db = self._db()
         with transaction(db):
+            if after is not None and self.state()[1] not in after:
+                raise sqlite3.DatabaseError("it stands elsewhere than the journal says")
             people = [words_of(row.metadata) for row in rows]
             streams = self._intern_streams(db, {row.stream for row in rows})
             words = self._intern_words(db, {row.type for row in rows}.union(*people) - {None})
-            db.executemany(
+            added = db.executemany(
                 "INSERT OR IGNORE INTO events VALUES(?,?,?,?,?,?,?,?,?,?,?)",
                 [
                     event_values(row, streams, words, *who)
                     for row, who in zip(rows, people, strict=True)
                 ],
             )
+            if added.rowcount < len(rows):
+                _check_same(db, rows)
             heads = {row.stream: row for row in rows}
             db.executemany(
                 "UPDATE streams SET version=?, commit_id=?, date=? WHERE name=? AND version<=?",
                 [(r.version, r.commit_id, r.date, r.stream, r.version) for r in heads.values()],
             )
             db.execute("UPDATE state SET through = max(through, ?), feed = ?", (through, feed))
-        self._streams.update(streams)
-        self._words.update(words)
+        db.streams.update(streams)
+        db.words.update(words)
 
     @_reports_damage
     def head(self, stream: str) -> StreamHead | None:
@@ -270,36 +288,34 @@ class Index:
             self._db().execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
 
     def reopen(self) -> None:
-        """Forget what was read; every thread opens the file at the index's path anew."""
-        self._opened = (0, 0)
+        """Every thread opens the file at the index's path anew."""
         self._connections.reopen()
-        for cache in (self._streams, self._words):
-            cache.clear()
-        self._stream_names.clear()
-        self._word_texts.clear()
 
     def close(self) -> None:
         """Close it."""
         self._connections.close()
 
-    def _db(self) -> sqlite3.Connection:
+    def _db(self) -> _Connection:
         connection = self._connections.get()
-        if file_identity(self._layout.index) != self._opened:
+        if file_identity(self._layout.index) != connection.identity:
             raise sqlite3.DatabaseError("another file is in its place")
         return connection
 
-    def _open(self) -> sqlite3.Connection:
+    def _open(self) -> _Connection:
         connection = connect(
-            self._layout.index, synchronous="NORMAL", wal=self._wal, read_only=self._read_only
+            self._layout.index,
+            _Connection,
+            synchronous="NORMAL",
+            wal=self._wal,
+            read_only=self._read_only,
         )
         connection.execute("PRAGMA cache_size = -16000")
-        if self._opened == (0, 0):
-            self._opened = file_identity(self._layout.index)
         return connection
 
     def _fetch(self, clause: str, values: Sequence[object]) -> list[RecordedEvent]:
-        rows = self._db().execute(f"SELECT {_COLUMNS} FROM events {clause}", values)
-        names, words = self._stream_names, self._word_texts
+        db = self._db()
+        rows = db.execute(f"SELECT {_COLUMNS} FROM events {clause}", values)
+        names, words = db.stream_names, db.word_texts
         found = []
         for position, stream, version, kind, time, event_id, commit, data, metadata in rows:
             commit_hex = commit.hex()
@@ -309,8 +325,8 @@ class Index:
                 body, about = canonical.decode_own(data), canonical.decode_own(metadata)
             found.append(
                 trusted_event(
-                    names[stream],
-                    words[kind],
+                    names.get(stream) or db.stream_name(stream),
+                    words.get(kind) or db.word(kind),
                     body,
                     about,
                     event_id if isinstance(event_id, str) else unpack_id(event_id),
@@ -327,20 +343,8 @@ class Index:
         event = self._objects.read_event(commit)
         return canonical.decode_own(self._objects.read_data(event)), event.metadata
 
-    def _load_stream(self, number: int) -> str:
-        return self._load("SELECT name FROM streams WHERE id = ?", number)
-
-    def _load_word(self, number: int) -> str:
-        return self._load("SELECT word FROM words WHERE id = ?", number)
-
-    def _load(self, statement: str, number: int) -> str:
-        row = self._db().execute(statement, (number,)).fetchone()
-        if row is None:
-            raise sqlite3.DatabaseError(f"index.db has no name {number}")
-        return str(row[0])
-
-    def _intern_streams(self, db: sqlite3.Connection, wanted: Set[str]) -> dict[str, int]:
-        found = {name: self._streams[name] for name in wanted if name in self._streams}
+    def _intern_streams(self, db: _Connection, wanted: Set[str]) -> dict[str, int]:
+        found = {name: db.streams[name] for name in wanted if name in db.streams}
         for name in sorted(wanted - found.keys()):
             db.execute(
                 "INSERT OR IGNORE INTO streams VALUES(NULL, ?, ?, 0, x'', 0)",
@@ -348,15 +352,15 @@ class Index:
             )
             row = db.execute("SELECT id FROM streams WHERE name = ?", (name,)).fetchone()
             found[name] = row[0]
-        if len(self._streams) >= _MOST_NAMES:
-            self._streams.clear()
+        if len(db.streams) >= _MOST_NAMES:
+            db.streams.clear()
         return found
 
     def _intern_words(
-        self, db: sqlite3.Connection, wanted: Set[str | None]
+        self, db: _Connection, wanted: Set[str | None]
     ) -> dict[str | None, int | None]:
         names = sorted(word for word in wanted if word is not None)
-        found: dict[str | None, int | None] = {word: self._words.get(word) for word in names}
+        found: dict[str | None, int | None] = {word: db.words.get(word) for word in names}
         missing = [word for word in names if found[word] is None]
         db.executemany("INSERT OR IGNORE INTO words VALUES(NULL, ?)", [(w,) for w in missing])
         for start in range(0, len(missing), _IDS_AT_ONCE):
@@ -364,6 +368,14 @@ class Index:
             marks = ",".join("?" * len(some))
             found.update(db.execute(f"SELECT word, id FROM words WHERE word IN ({marks})", some))
         found[None] = None
-        if len(self._words) >= _MOST_WORDS:
-            self._words.clear()
+        if len(db.words) >= _MOST_WORDS:
+            db.words.clear()
         return found
+
+
+def _check_same(db: sqlite3.Connection, rows: Sequence[JournalRow]) -> None:
+    """Raise where a row was passed over because another event has its position, place or id."""
+    for row in rows:
+        found = db.execute("SELECT commit_id FROM events WHERE position = ?", (row.position,))
+        if found.fetchone() != (row.commit_id,):
+            raise sqlite3.DatabaseError(f"it has another event in place of position {row.position}")

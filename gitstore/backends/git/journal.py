@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, ParamSpec, TypeVar
 
 from gitstore.backends.disk.files import file_identity
-from gitstore.backends.git.connections import ThreadConnections, connect, transaction
+from gitstore.backends.git.connections import Connection, ThreadConnections, connect, transaction
 from gitstore.backends.git.layout import StoreLayout
 from gitstore.core.errors import StoreCorrupted, StoreUnavailable
 
@@ -283,7 +283,10 @@ class Journal:
         db = self._connections.get()
         with transaction(db):
             db.executemany(f"INSERT OR IGNORE INTO pending({_COLUMNS}) VALUES({_MARKS})", stay)
-            db.executemany("DELETE FROM pending WHERE position = ?", [(r.position,) for r in gone])
+            db.executemany(
+                "DELETE FROM pending WHERE position = ? AND commit_id = ?",
+                [(row.position, row.commit_id) for row in gone],
+            )
             db.execute(
                 "UPDATE state SET flushed = max(flushed, ?), listed = max(listed, ?), feed = ?, "
                 "refs = ?, intent = NULL",
@@ -313,6 +316,15 @@ class Journal:
         """Whether the file at the journal's path is not the one that was opened; 1 µs."""
         return self._opened != (0, 0) and file_identity(self._layout.journal) != self._opened
 
+    @_reports_damage
+    def left_behind(self) -> list[JournalRow]:
+        """The rows of the file that was opened, where that is no longer at the journal's path."""
+        for connection in self._connections.alive():
+            if connection.identity == self._opened:
+                rows = connection.execute(f"{SELECT_PENDING} ORDER BY position").fetchall()
+                return list(map(JournalRow._make, rows))
+        return []
+
     def reopen(self) -> None:
         """Open the file at the journal's path anew, in every thread."""
         self._opened = (0, 0)
@@ -330,10 +342,14 @@ class Journal:
         )
         return row
 
-    def _open(self) -> sqlite3.Connection:
+    def _open(self) -> Connection:
         connection = connect(
-            self._layout.journal, synchronous="FULL", wal=self._wal, read_only=self._read_only
+            self._layout.journal,
+            Connection,
+            synchronous="FULL",
+            wal=self._wal,
+            read_only=self._read_only,
         )
         if self._opened == (0, 0):
-            self._opened = file_identity(self._layout.journal)
+            self._opened = connection.identity
         return connection

@@ -35,15 +35,23 @@ class Reader:
     """Reads of one store; every method is safe for threads.
 
     ``repair`` makes a damaged index good again (``True``: by a rebuild); without it
-    ``IndexDamaged`` is raised.
+    ``IndexDamaged`` is raised. ``look`` is called before each look at the journal, to open the one
+    that has taken its place.
     """
 
-    def __init__(self, parts: Parts, repair: Callable[[bool], None] | None = None) -> None:
+    def __init__(
+        self,
+        parts: Parts,
+        repair: Callable[[bool], None] | None = None,
+        look: Callable[[], None] | None = None,
+    ) -> None:
         self._parts = parts
         self._repair = repair
+        self._look = look or (lambda: None)
 
     def by_id(self, event_id: str) -> RecordedEvent | None:
         """The event of this id."""
+        self._look()
         rows = self._parts.journal.by_ids([event_id])
         found = [*map(recorded, rows), *self._parts.index.by_ids([event_id])]
         return found[0] if found else None
@@ -85,6 +93,7 @@ class Reader:
         attempt = 0
         while left > 0 and low < high:
             size = min(size, left)
+            self._look()
             waiting = self._parts.journal.stream_page(stream, low, high, size, backwards=backwards)
             try:
                 flushed = self._parts.index.stream_page(
@@ -141,6 +150,7 @@ class Reader:
                 stop.wait(_POLL_SECONDS)
 
     def _highest(self) -> int:
+        self._look()
         return self._parts.journal.highest()[1]
 
     def _pages(self, wanted: EventFilter, after: int) -> Iterator[tuple[list[RecordedEvent], int]]:
@@ -151,6 +161,7 @@ class Reader:
         found: _Positions | None = None
         while True:
             before = None if end is None else end + 1
+            self._look()
             flushed, last, waiting = self._parts.journal.page(after, before, size, backwards=False)
             if end is None:
                 end = last  # what comes later is not for this read: it may be half a batch
@@ -183,6 +194,7 @@ class Reader:
         waited = False
         attempt = 0
         while True:
+            self._look()
             _, last, waiting = self._parts.journal.page(after, before, size, backwards=True)
             before = last + 1 if before is None else before
             low = waiting[-1].position if len(waiting) == size else after + 1

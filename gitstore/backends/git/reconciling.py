@@ -16,7 +16,7 @@ from gitstore.backends.git.indexschema import StreamHead
 from gitstore.backends.git.journal import JournalRow
 from gitstore.backends.git.layout import FEED, STREAMS
 from gitstore.backends.git.parts import Parts
-from gitstore.backends.git.refs import RefUpdate
+from gitstore.backends.git.refs import RefLocked, RefUpdate
 from gitstore.backends.git.rows import NO_HEAD, row_of_commit
 from gitstore.core.errors import EventStoreError, StoreCorrupted, UnsupportedFormat
 from gitstore.core.names import encode_name
@@ -27,10 +27,14 @@ _AT_ONCE = 5_000
 
 @dataclass(slots=True)
 class Changes:
-    """What others did: ``adopted`` commits by stream, oldest first; refs ``put_back``."""
+    """What others did: ``adopted`` commits by stream, oldest first; refs ``put_back``.
+
+    ``postponed``: a ref is ahead of what waits in the journal, and can be judged after a flush.
+    """
 
     adopted: dict[str, list[str]] = field(default_factory=dict)
     put_back: list[str] = field(default_factory=list)
+    postponed: bool = False
 
 
 class Reconciler:
@@ -53,25 +57,37 @@ class Reconciler:
         self._adopting = {}
         signature = self._parts.refs.signature()
         self._check_feed()
-        refs = self._parts.refs.under(STREAMS)
+        odd: dict[str, str] = {}
+        refs = self._parts.refs.under(STREAMS, odd)
         waiting = {STREAMS + encode_name(name): name for name in self._parts.journal.streams()}
         ours = {STREAMS + encode_name(n): (n, h) for n, h in self._parts.index.heads()}
         for name, tip in refs.items():
             known = ours.get(name)
             if known is None or known[1].commit.hex() != tip:
                 self._judge(name, tip, known[0] if known else None, waiting, changes)
+        for name, why in odd.items():
+            if name in ours or name in waiting:
+                self._drop_unreadable(name, why)
         for name, (_, head) in ours.items():
             if name not in refs:
                 self._put_back(name, None, head.commit.hex(), changes)
+        self._settle(changes, signature)
+        return changes
+
+    def _settle(self, changes: Changes, signature: tuple[int, ...]) -> None:
+        """Take over what was decided; ``signature``: the refs as they were looked through."""
         if changes.adopted:
             self._adopt(changes)
-        elif not changes.put_back:
-            with self._parts.write_lock.held():
-                self._parts.journal.note_refs(signature)
+            if changes.postponed:
+                self._note(())
+        elif not (changes.put_back or changes.postponed):
+            self._note(signature)
         if changes.put_back:
-            with self._parts.write_lock.held():
-                self._parts.journal.note_refs(self._parts.refs.signature())
-        return changes
+            self._note(() if changes.postponed else self._parts.refs.signature())
+
+    def _note(self, signature: tuple[int, ...]) -> None:
+        with self._parts.write_lock.held():
+            self._parts.journal.note_refs(signature)
 
     def _judge(
         self, name: str, tip: str, stream: str | None, waiting: dict[str, str], changes: Changes
@@ -81,6 +97,9 @@ class Reconciler:
         if pending is not None:
             if self._is_pending(pending, tip):
                 return  # a flush was cut short; the next one goes on
+            if self._continues_pending(pending, tip):
+                changes.postponed = True
+                return
             if not self._is_ours(tip, stream):
                 self._flusher.quarantine(name, tip)
             head = self._parts.index.head(pending)
@@ -126,16 +145,25 @@ class Reconciler:
             check_follows(child, event.date)
         data = self._parts.objects.read_data(event)
         check_canonical(commit, event, data)
-        known = {r.commit_id.hex() for r in self._parts.journal.by_ids([event.event_id])}
-        known |= {r.commit or "" for r in self._parts.index.by_ids([event.event_id])}
-        known.add(self._adopting.setdefault(event.event_id, commit))
-        if known - {commit}:
+        first = self._adopting.setdefault(event.event_id, commit)
+        if first != commit or self._is_taken(event.event_id, commit):
             raise StoreCorrupted(f"its event id {event.event_id} stands for another event")
+
+    def _is_taken(self, event_id: str, commit: str) -> bool:
+        """Whether an event id stands for an event of another commit."""
+        known = {row.commit_id.hex() for row in self._parts.journal.by_ids([event_id])}
+        known |= {event.commit or "" for event in self._parts.index.by_ids([event_id])}
+        return bool(known - {commit})
 
     def _is_pending(self, stream: str, tip: str) -> bool:
         rows = self._parts.journal.stream_page(stream, 0, 2**63 - 1, 100_000, backwards=False)
         parents = {row.parent.hex() for row in rows if row.parent}
         return tip in parents or any(row.commit_id.hex() == tip for row in rows)
+
+    def _continues_pending(self, stream: str, tip: str) -> bool:
+        """Whether an adoption was cut short: the ref is ahead of what waits."""
+        last = self._parts.journal.stream_page(stream, 0, 2**63 - 1, 1, backwards=True)
+        return bool(last) and self._flusher.continues(tip, last[0].commit_id.hex())
 
     def _is_ours(self, tip: str, stream: str | None) -> bool:
         """Whether a tip is an older commit of our own chain: nothing new to keep."""
@@ -154,9 +182,20 @@ class Reconciler:
             _LOG.warning("%s could not be put back: %s", name, failure.why)
         changes.put_back.append(name)
 
+    def _drop_unreadable(self, name: str, why: str) -> None:
+        _LOG.warning("%s; it is put back", why)
+        try:
+            self._parts.refs.drop_unreadable(name)
+        except (OSError, RefLocked) as error:
+            _LOG.warning("%s could not be put back: %s", name, error)
+
     def _check_feed(self) -> None:
-        """The feed's ref was deleted: put it back."""
+        """The feed's ref was deleted, or its file damaged: put it back."""
         tip = self._parts.journal.state().feed
+        try:
+            self._parts.refs.read(FEED)
+        except StoreCorrupted as error:
+            self._drop_unreadable(FEED, str(error))
         if self._parts.refs.read(FEED) is None and self._parts.objects.holds(tip):
             self._parts.refs.move([RefUpdate(FEED, tip, frozenset({None}))])
 
@@ -172,19 +211,24 @@ class Reconciler:
                 changes.adopted.clear()  # the feed cannot be moved now; the next run sees to it
                 return
             chains = [self._rows(chain) for chain in changes.adopted.values()]
-            rows = [row for chain in chains if self._continues(chain[0]) for row in chain]
+            rows = [row for chain in chains if self._continues(chain) for row in chain]
             rows.sort(key=lambda row: (row.date, row.stream, row.version))
             placed = [JournalRow(position, *row[1:]) for position, row in enumerate(rows, last + 1)]
-            for start in range(0, len(placed), _AT_ONCE):
-                self._flusher.record(placed[start : start + _AT_ONCE], [])
-            if len(rows) < sum(map(len, chains)):
-                journal.note_refs(())  # somebody was faster on a stream: judge it again
+            done = 0
+            while done < len(placed) and journal.highest()[1] == journal.state().listed:
+                self._flusher.record(placed[done : done + _AT_ONCE], [])
+                done += _AT_ONCE
+            if min(done, len(placed)) < sum(map(len, chains)):
+                journal.note_refs(())  # a stream has moved on, or the feed is stuck: judge again
 
     def _rows(self, chain: list[str]) -> list[JournalRow]:
         return [row_of_commit(self._parts.objects, commit, 0) for commit in chain]
 
-    def _continues(self, row: JournalRow) -> bool:
-        """Whether a stream still ends where it did when its foreign tip was checked."""
+    def _continues(self, chain: list[JournalRow]) -> bool:
+        """Whether nothing was appended since a foreign tip was checked that contradicts it."""
+        row = chain[0]
+        if any(self._is_taken(row.event_id, row.commit_id.hex()) for row in chain):
+            return False
         if self._parts.journal.stream_page(row.stream, 0, 2**63 - 1, 1, backwards=True):
             return False
         head = self._parts.index.head(row.stream) or NO_HEAD

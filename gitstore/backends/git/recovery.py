@@ -42,22 +42,27 @@ def prepare_journal(parts: Parts) -> list[JournalRow]:
             hint="Open the store once where it can be written to; that mends it.",
         )
     with parts.flush_lock.held(), parts.write_lock.held():
-        salvaged: list[JournalRow] = []
-        try:
-            if parts.journal.exists() and _is_sound(parts):
-                return []  # another process was faster
-            missing = True
-        except JournalDamaged as error:
-            salvaged = _salvage(parts, error)
-            missing = False
-        tip = _feed_tip(parts)
-        entries = feed.decode_feed(parts.objects.read(tip)).entries
-        flushed = entries[-1].position if entries else 0
-        if missing and flushed:
-            _LOG.warning("journal.db was missing or empty: what was not in git yet is lost")
-        parts.journal.create(flushed, tip, store_id(parts.objects, tip))
-        sync_directory(parts.layout.local)
-        return salvaged
+        return prepare_journal_locked(parts)
+
+
+def prepare_journal_locked(parts: Parts) -> list[JournalRow]:
+    """``prepare_journal`` for one who holds both locks."""
+    salvaged: list[JournalRow] = []
+    try:
+        if parts.journal.exists() and _is_sound(parts):
+            return []  # another process was faster
+        missing = True
+    except JournalDamaged as error:
+        salvaged = _salvage(parts, error)
+        missing = False
+    tip = _feed_tip(parts)
+    entries = feed.decode_feed(parts.objects.read(tip)).entries
+    flushed = entries[-1].position if entries else 0
+    if missing and flushed:
+        _LOG.warning("journal.db was missing or empty: what was not in git yet is lost")
+    parts.journal.create(flushed, tip, store_id(parts.objects, tip))
+    sync_directory(parts.layout.local)
+    return salvaged
 
 
 def prepare_index(parts: Parts) -> None:

@@ -72,18 +72,37 @@ class Refs:
         loose = self._read_loose(name)
         return loose if loose is not None else self._read_packed(name)
 
-    def under(self, prefix: str) -> dict[str, str]:
-        """All refs whose names begin with ``prefix`` (which ends with ``/``), sorted by name."""
+    def under(self, prefix: str, odd: dict[str, str] | None = None) -> dict[str, str]:
+        """All refs whose names begin with ``prefix`` (which ends with ``/``), sorted by name.
+
+        What lies there and is no ref (a symbolic one, an empty or a foreign file) is left out, and
+        added to ``odd`` with what is wrong.
+        """
         found = {
             name: line[:40].decode()
             for name, line in self._packed_refs().items()
             if name.startswith(prefix)
         }
         for name in self._walk(self._layout.root / prefix, prefix):
-            loose = self._read_loose(name)
+            try:
+                loose = self._read_loose(name)
+            except StoreCorrupted as error:
+                found.pop(name, None)
+                if odd is not None:
+                    odd[name] = str(error)
+                continue
             if loose is not None:
                 found[name] = loose
         return dict(sorted(found.items()))
+
+    def drop_unreadable(self, name: str) -> None:
+        """Take away a loose ref that holds no id, so that it can be made anew; else nothing."""
+        path = self._layout.root / name
+        with _LockFile(path):
+            try:
+                self._read_loose(name)
+            except StoreCorrupted:
+                path.unlink(missing_ok=True)
 
     def signature(self) -> tuple[int, ...]:
         """What changes when a stream ref is moved by anyone; two stats, 3 µs."""

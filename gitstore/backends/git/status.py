@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from gitstore.backends.git.layout import QUARANTINE
+from gitstore.backends.git.layout import QUARANTINE, STREAMS
 from gitstore.backends.git.parts import Parts
 from gitstore.backends.git.repository import FORMAT_VERSION
 
@@ -41,15 +43,30 @@ def take_status(parts: Parts, contested: Mapping[str, str]) -> StoreStatus:
         events + unflushed,
         len(streams),
         unflushed,
-        sum(file.stat().st_size for file in parts.layout.root.rglob("*") if file.is_file()),
+        sum(_sizes(parts.layout.root)),
         tuple(_notes(parts, contested)),
     )
+
+
+def _sizes(folder: Path) -> Iterator[int]:
+    """The sizes of all files below; writers make and remove some meanwhile."""
+    with contextlib.suppress(FileNotFoundError):
+        for entry in os.scandir(folder):
+            if entry.is_dir(follow_symlinks=False):
+                yield from _sizes(Path(entry.path))
+            else:
+                with contextlib.suppress(FileNotFoundError):
+                    yield entry.stat(follow_symlinks=False).st_size
 
 
 def _notes(parts: Parts, contested: Mapping[str, str]) -> Iterator[str]:
     kept = parts.refs.under(QUARANTINE)
     if kept:
         yield f"{len(kept)} foreign tips in quarantine: git for-each-ref {QUARANTINE}"
+    odd: dict[str, str] = {}
+    parts.refs.under(STREAMS, odd)
+    for name in odd:
+        yield f"{name} is no ref of a stream, and is passed over"
     if parts.layout.salvage.is_dir():
         yield f"damaged files are kept in {parts.layout.salvage}"
     for stream, why in contested.items():

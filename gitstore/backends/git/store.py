@@ -57,7 +57,7 @@ class GitEventStore(BaseEventStore):
         self._flusher = Flusher(parts)
         heads = Heads(parts)
         self._upkeep = Upkeep(parts, self._flusher, heads, self._readmit)
-        self._reader = Reader(parts, self._upkeep.repair_index)
+        self._reader = Reader(parts, self._upkeep.repair_index, self._upkeep.look_for_journal)
         self._subscriptions = Subscriptions()
         self._writer = Writer(parts, self._flusher, heads, self._subscriptions.enqueue)
         self._background = BackgroundFlush(self.flush)
@@ -228,14 +228,15 @@ class GitEventStore(BaseEventStore):
         if self._closed.is_set() or os.getpid() != self._process:
             return
         self._background.stop()
-        if self._wrote:
-            try:
+        try:
+            if self._wrote:
                 self.flush()
-            except (EventStoreError, OSError) as error:
-                _LOG.warning("events are recorded, but not in git yet: %s", error)
-        self._closed.set()
-        atexit.unregister(self._at_exit)
-        self._release()
+        except (EventStoreError, OSError) as error:
+            _LOG.warning("events are recorded, but not in git yet: %s", error)
+        finally:
+            self._closed.set()
+            atexit.unregister(self._at_exit)
+            self._release()
 
     def _append(
         self, proposals: Sequence[Proposal], expected: Mapping[str, ExpectedVersion]
@@ -263,7 +264,7 @@ class GitEventStore(BaseEventStore):
             raise FlushFailed(f"recorded, but not in git yet: {error}", recorded) from error
 
     def _readmit(self, rows: Sequence[JournalRow]) -> None:
-        for old, new in self._upkeep.with_sound_index(lambda: self._writer.readmit(rows)):
+        for old, new in self._writer.readmit(rows):
             _LOG.warning(
                 "%s@%d is now %s@%d: its place was taken",
                 old.stream,

@@ -57,7 +57,7 @@ class Upkeep:
         if self._parts.read_only:
             return
         if salvaged:
-            self._readmit(salvaged)
+            self.with_sound_index(lambda: self._readmit(salvaged))
         if not self._has_leftovers(for_writing=create):
             return
         # Another process may be flushing: then it does what is to do here.
@@ -85,14 +85,8 @@ class Upkeep:
             self._flush_locked()
 
     def _flush_locked(self) -> None:
-        try:
-            self._reconcile_locked()
-            self._flusher.flush()
-        except IndexDamaged as error:
-            _LOG.warning("%s", error)
-            recovery.mend_index(self._parts, thorough=True)
-            self._reconcile_locked()
-            self._flusher.flush()
+        self._replace_journal_locked()
+        self._with_mended_index(self._flush_once)
         if self._flusher.contested:
             self._parts.flush_lock.interrupted = True  # its pack's keep mark stays until then
             stream, why = next(iter(self._flusher.contested.items()))
@@ -104,11 +98,37 @@ class Upkeep:
             self._flusher.clear_leftovers()
             self._parts.flush_lock.interrupted = False
 
+    def _flush_once(self) -> None:
+        self._reconcile_locked()
+        self._flusher.flush()
+
+    def _with_mended_index(self, act: Callable[[], None]) -> None:
+        """``act`` under the flush lock, again after a repair of the index, then after a rebuild."""
+        for repair in (self._mend_index, self._rebuild_index):
+            try:
+                return act()
+            except IndexDamaged as error:
+                _LOG.warning("%s", error)
+                repair()
+        return act()
+
+    def _mend_index(self) -> None:
+        recovery.mend_index(self._parts, thorough=True)
+
+    def _rebuild_index(self) -> None:
+        recovery.rebuild_index(self._parts)
+
     def look_through(self) -> None:
-        """Look through all stream refs, also where nothing seems to have moved."""
+        """Look through all stream refs, also where nothing seems to have moved.
+
+        Not where the index is damaged: without it nobody knows what was here before.
+        """
         with self._parts.flush_lock.held():
             self._looked = -math.inf
-            self._reconcile_locked()
+            try:
+                self._reconcile_locked()
+            except IndexDamaged as error:
+                _LOG.warning("%s", error)
 
     def _reconcile_locked(self) -> None:
         # A ref moved while a flush was moving others goes unseen, so now and then all are listed.
@@ -126,8 +146,7 @@ class Upkeep:
         if now < self._look_next:
             return
         self._look_next = now + _LOOK_PAUSE
-        if self._parts.journal.is_replaced():
-            self._replace_journal()
+        self.look_for_journal()
         signature = self._parts.refs.signature()
         if signature == self._signature:
             return
@@ -141,14 +160,29 @@ class Upkeep:
         else:
             self._signature = signature
 
-    def _replace_journal(self) -> None:
+    def look_for_journal(self) -> None:
+        """Before an append and each page of a read: is the journal still the one opened? A stat."""
+        journal = self._parts.journal
+        if not journal.is_replaced():
+            return
+        if self._parts.read_only:
+            journal.reopen()
+            return
+        with self._parts.flush_lock.held():
+            self._replace_journal_locked()
+
+    def _replace_journal_locked(self) -> None:
         """The journal was deleted under us: what is pending is still readable, so keep it."""
-        waiting = list(self._parts.journal.pending(1 << 40))
-        self._parts.journal.reopen()
+        journal = self._parts.journal
+        if not journal.is_replaced():
+            return  # another thread was faster
+        with self._parts.write_lock.held():
+            waiting = journal.left_behind()
+            journal.reopen()
+            waiting += recovery.prepare_journal_locked(self._parts)
         _LOG.warning("journal.db was deleted or replaced; %d events are kept", len(waiting))
-        waiting += recovery.prepare_journal(self._parts)
         self.forget_heads()
-        self._readmit(waiting)
+        self._with_mended_index(lambda: self._readmit(waiting))
 
     def with_sound_index(self, act: Callable[[], T]) -> T:
         """``act``, once more after a rebuild where the index turns out to be damaged."""
@@ -165,10 +199,7 @@ class Upkeep:
             recovery.prepare_index(self._parts)
             return
         with self._parts.flush_lock.held():
-            if rebuild:
-                recovery.rebuild_index(self._parts)
-            else:
-                recovery.mend_index(self._parts, thorough=True)
+            self._rebuild_index() if rebuild else self._mend_index()
         self.forget_heads()
 
     def forget_heads(self) -> None:

@@ -30,6 +30,10 @@ class Appended(NamedTuple):
     is_new: bool
 
 
+class _BatchCutShort(Exception):
+    """Another process died in the middle of a batch, which must be finished first."""
+
+
 class Writer:
     """Makes events durable, in the journal or as a pack."""
 
@@ -55,15 +59,13 @@ class Writer:
         if len(proposals) >= BATCH_FROM:
             with self._parts.flush_lock.held():
                 return self._append_batch(proposals, ids, expected)
-        with self._writing():
-            while True:
-                found = self._decide(proposals, ids, expected)
-                if found is not None:
-                    return Appended(found, is_new=False)
-                rows, _ = self._place(proposals)
-                if self._insert(rows):
-                    return Appended(self._take_over(proposals, rows), is_new=True)
-                self._catch_up()
+        while True:
+            try:
+                with self._writing():
+                    return self._append_few(proposals, ids, expected)
+            except _BatchCutShort:
+                with self._parts.flush_lock.held():  # which comes before the write lock
+                    self._flusher.finish_intent()
 
     def readmit(self, rows: Sequence[JournalRow]) -> list[tuple[JournalRow, JournalRow]]:
         """Record rows that a damaged or replaced journal gave back.
@@ -90,6 +92,21 @@ class Writer:
                 if (again.commit_id, again.position) != (row.commit_id, row.position):
                     moved.append((row, again))
         return moved
+
+    def _append_few(
+        self,
+        proposals: Sequence[Proposal],
+        ids: Sequence[str],
+        expected: Mapping[str, ExpectedVersion],
+    ) -> Appended:
+        while True:
+            found = self._decide(proposals, ids, expected)
+            if found is not None:
+                return Appended(found, is_new=False)
+            rows, _ = self._place(proposals)
+            if self._insert(rows):
+                return Appended(self._take_over(proposals, rows), is_new=True)
+            self._catch_up()
 
     def _append_batch(
         self,
@@ -129,9 +146,9 @@ class Writer:
                 raise
 
     def _catch_up(self) -> None:
-        """Another process was faster, or died: see what it did, and finish what it began."""
+        """Another process was faster, or died: see what it did."""
         if self._parts.journal.state().intent is not None:
-            self._flusher.finish_intent_locked()
+            raise _BatchCutShort
         self._heads.forget()
         self._heads.refresh()
 

@@ -114,23 +114,27 @@ class Crash:
         really_connect = sqlite3.connect
         crash = self
 
-        class Connection(sqlite3.Connection):
-            def execute(self, statement: str, *rest: Any) -> sqlite3.Cursor:
-                if statement.lstrip().startswith(_WRITING):
+        def crashing(kind: type[sqlite3.Connection]) -> type[sqlite3.Connection]:
+            class Connection(kind):  # type: ignore[valid-type, misc]
+                def execute(self, statement: str, *rest: Any) -> sqlite3.Cursor:
+                    if statement.lstrip().startswith(_WRITING):
+                        crash.step(f"sql {statement[:60]}")
+                    return super().execute(statement, *rest)
+
+                def executemany(self, statement: str, *rest: Any) -> sqlite3.Cursor:
                     crash.step(f"sql {statement[:60]}")
-                return super().execute(statement, *rest)
+                    return super().executemany(statement, *rest)
 
-            def executemany(self, statement: str, *rest: Any) -> sqlite3.Cursor:
-                crash.step(f"sql {statement[:60]}")
-                return super().executemany(statement, *rest)
+                def close(self) -> None:
+                    crash.step("sql close")
+                    super().close()
 
-            def close(self) -> None:
-                crash.step("sql close")
-                super().close()
+            return Connection
 
         def connecting(*given: Any, **named: Any) -> sqlite3.Connection:
             crash.step(f"connect {given[0]}")
-            return really_connect(*given, factory=Connection, **named)
+            factory = crashing(named.pop("factory", sqlite3.Connection))
+            return really_connect(*given, factory=factory, **named)
 
         sqlite3.connect = connecting  # type: ignore[assignment]
 

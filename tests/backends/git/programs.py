@@ -201,6 +201,48 @@ def forked(path: str, ending: str) -> None:
     store.close()
 
 
+@program
+def reopened_after_fork(path: str) -> None:
+    """Fork with an open store; the child opens it anew and appends, the parent closes its own.
+
+    Waits for a line of input before the child's second append.
+    """
+    store = open_git(path)
+    store.append(DomainEvent("task-1", "Before", {}))
+    store.flush()
+    to_child, from_parent = os.pipe()
+    to_parent, from_child = os.pipe()
+    child = os.fork()
+    if child == 0:
+        again = open_git(path)
+        say(ack(again.append(DomainEvent("task-1", "InChild", {}))))
+        os.write(from_child, b".")
+        os.read(to_child, 1)
+        say(ack(again.append(DomainEvent("task-2", "InChild", {}))))
+        os.kill(os.getpid(), signal.SIGKILL)
+    os.read(to_parent, 1)
+    store.close()
+    say(["closed"])
+    sys.stdin.readline()
+    os.write(from_parent, b".")
+    os.waitpid(child, 0)
+
+
+@program
+def killed_beside_a_worker(path: str) -> None:
+    """Fork a worker while the write lock is held, as another thread may, and die."""
+    store = open_git(path)
+    say(ack(store.append(DomainEvent("task-1", "Before", {}))))
+    store._parts.write_lock.acquire()
+    worker = os.fork()
+    if worker == 0:
+        os.close(sys.stdout.fileno())  # it must not keep the test waiting for more
+        time.sleep(60)
+        os._exit(0)
+    say(["worker", worker])
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
 def _use_after_fork(store: GitEventStore) -> None:
     uses: list[Callable[[], object]] = [
         lambda: store.append(DomainEvent("task-1", "InChild", {})),

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
+import sqlite3
+import threading
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from gitstore import DomainEvent, WrongExpectedVersion, open_store
+from gitstore import DomainEvent, StoreUnavailable, WrongExpectedVersion, open_store
+from gitstore.backends.git import background, reconciling, refs
 from gitstore.backends.git.background import BackgroundFlush
+from gitstore.backends.git.flushing import Flusher
 from gitstore.backends.git.index import Index, IndexDamaged
 from gitstore.backends.git.store import GitEventStore
-from tests.backends.git.witness import assert_sound
+from tests.backends.git.witness import assert_sound, git, reopen
 
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 
@@ -48,7 +54,7 @@ def test_a_batch_whose_index_row_cannot_be_written_is_recorded_once(
     """From its intent on a batch is recorded: an index that is gone does not double it."""
     store.append_many([DomainEvent("task-0", "Noted", n) for n in range(300)])
 
-    def gone(*_: object) -> None:
+    def gone(*_: object, **__: object) -> None:
         raise IndexDamaged("another file is in its place")
 
     with monkeypatch.context() as patch:
@@ -115,3 +121,158 @@ def test_what_is_no_name_is_refused_by_a_filter(store: GitEventStore, names: obj
     with pytest.raises(ValueError, match=r"name|surrogates"):
         store.read_all(types=names)  # type: ignore[arg-type]
     store.close()
+
+
+def _without_journal(store: Path) -> None:
+    for suffix in ("", "-wal", "-shm"):
+        (store / "gitstore" / f"journal.db{suffix}").unlink(missing_ok=True)
+
+
+def test_a_flush_after_the_journal_was_taken_away(store: GitEventStore, place: Path) -> None:
+    """What waits in a journal nobody else sees any more neither displaces others nor is lost."""
+    store.append(DomainEvent("task-0", "Noted", 1))
+    store.flush()
+    store.append(DomainEvent("task-0", "Noted", 2))
+    _without_journal(place / "events.git")
+    with open_store(place / "events.git") as other:
+        theirs = other.append(DomainEvent("task-1", "Noted", 3))
+        store.flush()
+        other.flush()  # type: ignore[attr-defined]
+        assert other.find_event(theirs.event.id or "") == theirs
+        assert [r.event.data for r in other.read_all()] == [1, 3, 2]
+    store.close()
+    assert_sound(place / "events.git")
+
+
+def test_a_reader_finds_the_journal_that_took_the_place_of_its_own(
+    store: GitEventStore, place: Path
+) -> None:
+    """A process that only reads or follows sees what others append after the journal was lost."""
+    store.append(DomainEvent("task-0", "Noted", 1))
+    store.flush()
+    following = store.follow()
+    assert next(following).position == 1
+    _without_journal(place / "events.git")
+    with open_store(place / "events.git") as other:
+        other.append(DomainEvent("task-0", "Noted", 2))
+        assert next(following).position == 2
+        assert [r.position for r in store.read_all()] == [1, 2]
+    store.close()
+
+
+def test_a_foreign_feed_that_continues_ours_is_no_crash_of_ours(
+    store: GitEventStore, place: Path
+) -> None:
+    """A mirror fetch from a copy that went on does not push our waiting events off the feed."""
+    store.append(DomainEvent("task-0", "Noted", 1))
+    store.flush()
+    copy = place / "copy.git"
+    shutil.copytree(place / "events.git", copy)
+    with reopen(copy) as other:
+        other.append(DomainEvent("theirs", "Noted", 2))
+        other.flush()
+    ours = store.append(DomainEvent("ours", "Noted", 3))
+    git(place / "events.git", "fetch", "-q", "--update-head-ok", str(copy), "+refs/*:refs/*")
+    store.flush()
+    store.close()
+    (place / "events.git" / "gitstore" / "index.db").unlink()
+    with reopen(place / "events.git") as again:
+        assert again.find_event(ours.event.id or "") == ours
+        assert [r.stream_id for r in again.read_all()] == ["task-0", "ours", "theirs"]
+        kept = [f.ref for f in again.verify().findings]
+        assert kept == ["refs/quarantine/outside/feed"]
+
+
+def test_an_adoption_in_parts_stops_where_the_feed_is_stuck(
+    store: GitEventStore, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No part of what was adopted is listed before the part in front of it."""
+    monkeypatch.setattr(reconciling, "_AT_ONCE", 5)
+    monkeypatch.setattr(refs, "_LOCK_TIMEOUT", 0.1)
+    store.append(DomainEvent("task-0", "Noted", 1))
+    store.flush()
+    copy = place / "copy.git"
+    shutil.copytree(place / "events.git", copy)
+    with reopen(copy) as other:
+        other.append_many([DomainEvent(f"theirs-{n // 6}", "Noted", n) for n in range(12)])
+    git(place / "events.git", "fetch", "-q", str(copy), "+refs/streams/*:refs/streams/*")
+    lock = place / "events.git" / "refs" / "feed.lock"
+    lock.touch()
+    with contextlib.suppress(StoreUnavailable):
+        store.flush()
+    lock.unlink()
+    store.flush()
+    store.flush()
+    store.close()
+    (place / "events.git" / "gitstore" / "index.db").unlink()
+    assert len(assert_sound(place / "events.git")) == 13
+
+
+def test_names_belong_to_the_index_they_were_read_from(
+    store: GitEventStore, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A reader inside a page goes on with its own names when the index is rebuilt beside it."""
+    for name in ("z", "m", "a"):
+        store.append(DomainEvent(name, f"Type-{name}", {"long": "x" * 20_000}))
+        store.flush()
+    want = [(r.stream_id, r.event.type) for r in store.read_all()]
+    store.close()
+    again, other = reopen(place / "events.git"), reopen(place / "events.git")
+    really = Index._read_body
+    rebuilt: list[threading.Thread] = []
+
+    def beside(index: Index, commit: str) -> object:
+        if not rebuilt:
+            other._upkeep.repair_index(rebuild=True)
+            rebuilt.append(threading.Thread(target=lambda: list(again.read_stream("z"))))
+            rebuilt[0].start()
+            rebuilt[0].join()
+        return really(index, commit)
+
+    monkeypatch.setattr(Index, "_read_body", beside)
+    assert [(r.stream_id, r.event.type) for r in again.read_all()] == want
+    assert rebuilt
+    again.close()
+    other.close()
+
+
+def test_an_index_that_lags_behind_is_not_declared_complete(
+    store: GitEventStore, place: Path
+) -> None:
+    """A flush that finds the index elsewhere than the journal says makes it good first."""
+    for number in range(3):
+        store.append(DomainEvent("task-0", "Noted", number))
+        store.flush()
+    index = sqlite3.connect(place / "events.git" / "gitstore" / "index.db")
+    first = git(place / "events.git", "rev-parse", "refs/feed~1").strip()
+    index.execute("DELETE FROM events WHERE position = 3")
+    index.execute("UPDATE state SET through = 2, feed = ?", (first,))
+    index.commit()
+    index.close()
+    store.append(DomainEvent("task-0", "Noted", 3))
+    store.flush()
+    assert [r.event.data for r in store.read_all()] == [0, 1, 2, 3]
+    store.close()
+
+
+def test_the_flush_thread_survives_a_defect(
+    place: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What nobody foresaw is logged and tried again; events do not wait for ever in the journal."""
+    monkeypatch.setattr(background, "_RETRY", 0.01)
+    failures = iter([ZeroDivisionError("unforeseen")])
+    really = Flusher.flush
+
+    def fails_once(flusher: Flusher, **options: bool) -> None:
+        for error in failures:
+            raise error
+        really(flusher, **options)
+
+    with reopen(place / "events.git") as opened:
+        monkeypatch.setattr(Flusher, "flush", fails_once)
+        opened.append(DomainEvent("task-0", "Noted", 1))
+        deadline = time.monotonic() + 30
+        while opened.status().unflushed and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert not opened.status().unflushed
+    assert "unforeseen" in caplog.text

@@ -14,7 +14,7 @@ from gitstore import DomainEvent, StoreUnavailable, open_store
 from gitstore.backends.git.background import BackgroundFlush
 from gitstore.backends.git.index import Index
 from tests.backends.git.test_damage import ask, first_line
-from tests.backends.git.witness import assert_sound, filled, git, promise, reopen
+from tests.backends.git.witness import assert_sound, assert_whole, filled, git, promise, reopen
 
 Begin = Callable[..., Popen[str]]
 OURS = "refs/streams/task-0"
@@ -237,7 +237,7 @@ def test_a_flush_cut_short_after_its_refs_is_no_foreign_move(
     store = place / "events.git"
     monkeypatch.setattr(BackgroundFlush, "wake", lambda self: None)
 
-    def full(*_: object) -> None:
+    def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
@@ -250,3 +250,26 @@ def test_a_flush_cut_short_after_its_refs_is_no_foreign_move(
     (store / "refs" / "streams" / "touched").mkdir()  # the directory's time changes: looked through
     (store / "refs" / "streams" / "touched").rmdir()
     assert assert_sound(store) == done
+
+
+@pytest.mark.parametrize("odd", ["symbolic", "hidden", "empty"])
+def test_an_odd_file_among_the_refs_stops_nobody(place: Path, odd: str) -> None:
+    """What is no ref is passed over and told of; one of ours that was emptied is put back."""
+    store = place / "events.git"
+    before = filled(store, 4, 2)
+    path = store / "refs" / "streams"
+    with reopen(store) as opened:
+        if odd == "symbolic":
+            git(store, "symbolic-ref", "refs/streams/alias", "refs/streams/task-0")
+        elif odd == "hidden":
+            (path / ".DS_Store").write_bytes(b"\0\0\0\1Bud1")
+        else:
+            (path / "task-0").unlink(missing_ok=True)
+            (path / "task-0").touch()
+        opened.append(DomainEvent("task-1", "GoesOn", {}))
+        opened.flush()
+        assert opened.verify().events == 5
+        notes = opened.status().notes
+        assert bool(notes) == (odd != "empty"), notes
+    with reopen(store) as opened:
+        assert_whole(list(opened.read_all()), before)

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from subprocess import Popen
+from subprocess import PIPE, Popen
 
 import pytest
 
-from tests.backends.git.witness import Ack, assert_sound, filled
+from gitstore import DomainEvent
+from tests.backends.git.witness import Ack, assert_sound, filled, promise, reopen
 
 Begin = Callable[..., Popen[str]]
 
 
-def lines(child: Popen[str]) -> list[object]:
-    """All a program says, to its end."""
+def lines(child: Popen[str], code: int = 0) -> list[object]:
+    """All a program says, to its end, which is this exit code."""
     assert child.stdout is not None
     said = child.stdout.read()
-    assert child.wait() == 0
+    assert child.wait() == code
     return [json.loads(line) for line in said.splitlines()]
 
 
@@ -109,3 +113,35 @@ def test_a_fork_with_an_open_store(place: Path, begin: Begin, ending: str) -> No
     assert of_child == [["error", "StoreUnavailable"]] * 8
     assert ["child", 0] in said
     assert_sound(store, [said[-1]])  # type: ignore[list-item]
+
+
+def test_a_store_opened_again_after_a_fork(place: Path, begin: Begin) -> None:
+    """The parent's close, and another process's, leave the child's acknowledged events alone."""
+    store = place / "events.git"
+    program = begin("reopened_after_fork", str(store), stdin=PIPE)
+    assert program.stdout is not None
+    said = [json.loads(program.stdout.readline()) for _ in range(2)]
+    assert said.pop() == ["closed"]
+    with reopen(store) as other:
+        said.append(promise(other.append(DomainEvent("task-3", "Beside", {}))))
+    assert program.stdin is not None
+    program.stdin.write("go on\n")
+    program.stdin.flush()
+    said.append(json.loads(program.stdout.readline()))
+    program.wait()
+    assert_sound(store, said)
+
+
+def test_a_worker_that_outlives_its_killed_parent_holds_no_lock(place: Path, begin: Begin) -> None:
+    """A lock dies with its holder, also where a forked process still has the file open."""
+    store = place / "events.git"
+    program = begin("killed_beside_a_worker", str(store))
+    before, (_, worker) = lines(program, code=-signal.SIGKILL)  # type: ignore[misc]
+    try:
+        began = time.monotonic()
+        with reopen(store) as opened:
+            opened.append(DomainEvent("task-1", "After", {}))
+        assert time.monotonic() - began < 30
+    finally:
+        os.kill(worker, signal.SIGKILL)  # type: ignore[arg-type]
+    assert_sound(store, [before])  # type: ignore[list-item]
