@@ -35,7 +35,7 @@ class FeedEntry:
 
 @dataclass(frozen=True, slots=True)
 class FeedCommit:
-    """One commit of the feed; ``store_id`` stands in the first, which lists nothing."""
+    """One commit of the feed; one with a ``store_id`` lists nothing: there a store begins."""
 
     parent: str | None
     date: int
@@ -43,9 +43,9 @@ class FeedCommit:
     store_id: str | None = None
 
 
-def encode_root(store_id: str, date: int) -> GitObject:
-    """The feed's first commit."""
-    return _commit(None, date, b"feed %b\n" % store_id.encode())
+def encode_beginning(parent: str | None, date: int, store_id: str) -> GitObject:
+    """The commit with which a store begins: the feed's first, or a copy's first of its own."""
+    return _commit(parent, date, b"feed %b\n" % store_id.encode())
 
 
 def encode_feed(parent: str, date: int, entries: Sequence[FeedEntry]) -> GitObject:
@@ -64,8 +64,8 @@ def decode_feed(content: bytes) -> FeedCommit:
         title, lines = subject.decode(), (body or b"").decode().split("\n")
     except UnicodeDecodeError as error:
         raise StoreCorrupted(f"the feed has a commit that is no UTF-8: {error}") from None
-    if not parent and body is None and title.startswith("feed "):
-        return FeedCommit(None, int(date), (), title[5:])
+    if body is None and title.startswith("feed "):
+        return FeedCommit(parent.decode() if parent else None, int(date), (), title[5:])
     if not parent or lines.pop() != "" or not lines:
         raise StoreCorrupted("the feed has a commit that is not in its form")
     entries = tuple(map(_parse_line, lines))
@@ -81,6 +81,12 @@ def read_back(objects: Objects, tip: str, until: str | None = None) -> Iterator[
         commit = decode_feed(objects.read(at))
         yield commit
         at = commit.parent
+
+
+def last_position(objects: Objects, tip: str) -> int:
+    """The highest position the feed lists, 0 where it lists none."""
+    listed = (commit.entries[-1].position for commit in read_back(objects, tip) if commit.entries)
+    return next(listed, 0)
 
 
 def commits_since(objects: Objects, tip: str, since: str | None) -> list[str] | None:

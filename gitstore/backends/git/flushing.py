@@ -134,7 +134,7 @@ class Flusher:
             return state.feed, state.listed, {state.feed}
         last = self._last_listed_ahead(at, state.feed, rows)
         if last is not None:
-            return at, last, {at}
+            return at, max(last, state.listed), {at}
         self.quarantine(FEED, at)
         return state.feed, state.listed, {state.feed, at}
 
@@ -149,11 +149,11 @@ class Flusher:
         except EventStoreError:  # what others put there need be no feed
             return None
         entries = [entry for commit in ahead for entry in commit.entries]
-        if not entries or ahead[-1].parent != base:
+        if ahead[-1].parent != base:
             return None
         if any(waiting.get(entry.position) != entry.commit for entry in entries):
             return None
-        return max(entry.position for entry in entries)
+        return max((entry.position for entry in entries), default=0)
 
     def _finish_intent(self) -> None:
         parts = self._parts

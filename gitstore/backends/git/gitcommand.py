@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from gitstore.core.errors import EventStoreError, StoreUnavailable
@@ -80,11 +80,11 @@ class Git:
     def __init__(self, root: Path) -> None:
         self._root = root
 
-    def run(self, *arguments: str, stdin: bytes = b"") -> bytes:
-        """Standard output of ``git <arguments>``; ``GitFailed`` unless it ends with 0."""
+    def run(self, *arguments: str, stdin: bytes = b"", ends: Collection[int] = (0,)) -> bytes:
+        """Standard output of ``git <arguments>``; ``GitFailed`` unless it ends as expected."""
         command = ["git", f"--git-dir={self._root}", *_PLUMBING, *arguments]
         done = _run(command, stdin)
-        if done.returncode:
+        if done.returncode not in ends:
             raise GitFailed(arguments, done.returncode, done.stderr.decode(errors="replace"))
         return done.stdout
 

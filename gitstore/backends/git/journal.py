@@ -44,7 +44,8 @@ CREATE TABLE IF NOT EXISTS state(
     feed TEXT NOT NULL,
     refs TEXT NOT NULL,
     intent TEXT,
-    store_id TEXT NOT NULL
+    store_id TEXT NOT NULL,
+    inode INTEGER NOT NULL      -- of this file: in a copy it is another
 );
 """
 _COLUMNS = (
@@ -132,8 +133,8 @@ class Journal:
         for statement in _SCHEMA.split(";\n"):
             db.execute(statement)
         db.execute(
-            "INSERT OR IGNORE INTO state VALUES(1, ?, ?, ?, ?, NULL, ?)",
-            (flushed, flushed, feed, "[]", store_id),
+            "INSERT OR IGNORE INTO state VALUES(1, ?, ?, ?, ?, NULL, ?, ?)",
+            (flushed, flushed, feed, "[]", store_id, self._opened[1]),
         )
 
     @_reports_damage
@@ -143,6 +144,22 @@ class Journal:
             return False
         found = self._connections.get().execute("SELECT 1 FROM sqlite_schema WHERE name='state'")
         return found.fetchone() is not None and self._state_row() is not None
+
+    @_reports_damage
+    def is_copy(self) -> bool:
+        """Whether the file was copied since it was made.
+
+        Not told on network file systems, whose inode numbers need not last.
+        """
+        found = self._connections.get().execute("SELECT inode FROM state").fetchone()[0]
+        return self._wal and found != self._opened[1]
+
+    @_reports_damage
+    def settle(self, feed: str, store_id: str) -> None:
+        """Make a copied journal that of a store of its own; needs nothing pending."""
+        self._connections.get().execute(
+            "UPDATE state SET feed = ?, store_id = ?, inode = ?", (feed, store_id, self._opened[1])
+        )
 
     @_reports_damage
     def state(self) -> JournalState:

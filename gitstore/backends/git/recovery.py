@@ -20,18 +20,19 @@ from gitstore.backends.git.journal import SELECT_PENDING, JournalDamaged, Journa
 from gitstore.backends.git.layout import FEED
 from gitstore.backends.git.parts import Parts
 from gitstore.backends.git.refs import RefUpdate
-from gitstore.backends.git.repository import new_feed, store_id
+from gitstore.backends.git.repository import begin_store, store_id
 from gitstore.backends.git.rows import objects_of, row_of_commit
-from gitstore.core.errors import StoreCorrupted
+from gitstore.core.errors import StoreCorrupted, StoreUnavailable
 
 _LOG = logging.getLogger("gitstore.recovery")
 _AT_ONCE = 5_000
 
 
-def prepare_journal(parts: Parts) -> list[JournalRow]:
+def prepare_journal(parts: Parts, *, taken_in: bool = False) -> list[JournalRow]:
     """Make sure there is a sound journal; gives rows salvaged from a damaged one.
 
-    Those must be recorded again by the caller; nothing else knows them.
+    Those must be recorded again by the caller; nothing else knows them. ``taken_in``: the
+    repository is a clone that has just become a store.
     """
     with contextlib.suppress(JournalDamaged):
         if parts.journal.exists() and _is_sound(parts):
@@ -42,10 +43,10 @@ def prepare_journal(parts: Parts) -> list[JournalRow]:
             hint="Open the store once where it can be written to; that mends it.",
         )
     with parts.flush_lock.held(), parts.write_lock.held():
-        return prepare_journal_locked(parts)
+        return prepare_journal_locked(parts, taken_in=taken_in)
 
 
-def prepare_journal_locked(parts: Parts) -> list[JournalRow]:
+def prepare_journal_locked(parts: Parts, *, taken_in: bool = False) -> list[JournalRow]:
     """``prepare_journal`` for one who holds both locks."""
     salvaged: list[JournalRow] = []
     try:
@@ -56,10 +57,12 @@ def prepare_journal_locked(parts: Parts) -> list[JournalRow]:
         salvaged = _salvage(parts, error)
         missing = False
     tip = _feed_tip(parts)
-    entries = feed.decode_feed(parts.objects.read(tip)).entries
-    flushed = entries[-1].position if entries else 0
-    if missing and flushed:
+    flushed = feed.last_position(parts.objects, tip)
+    if missing and flushed and not taken_in:
         _LOG.warning("journal.db was missing or empty: what was not in git yet is lost")
+    if flushed or taken_in:
+        # Positions that only the journal knew may be given again.
+        tip = _begin_again(parts, tip)
     parts.journal.create(flushed, tip, store_id(parts.objects, tip))
     sync_directory(parts.layout.local)
     return salvaged
@@ -174,12 +177,33 @@ def _feed_tip(parts: Parts) -> str:
     tip = parts.refs.read(FEED)
     if tip is not None and parts.objects.holds(tip):
         return tip
-    root = new_feed(parts.stamper.clock)
+    root = begin_store(parts.stamper.clock)
     keep = parts.objects.add([root])
     parts.refs.move([RefUpdate(FEED, root.id, frozenset({tip}))])
     keep.unlink()
     _LOG.warning("the feed was lost: positions are given anew, under a new store id")
     return root.id
+
+
+def begin_again_where_copied(parts: Parts) -> None:
+    """Give a copy of a store an id of its own; needs the flush lock, and nothing pending."""
+    if parts.journal.is_copy():
+        with parts.write_lock.held():
+            tip = _begin_again(parts, parts.journal.state().feed)
+            parts.index.add([], 0, tip)
+            parts.journal.settle(tip, store_id(parts.objects, tip))
+        _LOG.warning("%s is a copy: it goes on under a new store id", parts.layout.root)
+
+
+def _begin_again(parts: Parts, tip: str) -> str:
+    """Go on from a feed under a new store id; gives the feed's new tip."""
+    beginning = begin_store(parts.stamper.clock, tip)
+    keep = parts.objects.add([beginning])
+    failures = parts.refs.move([RefUpdate(FEED, beginning.id, frozenset({tip}))])
+    keep.unlink()
+    if failures:
+        raise StoreUnavailable(f"the feed could not be moved: {failures[0].why}")
+    return beginning.id
 
 
 def _salvage(parts: Parts, error: JournalDamaged) -> list[JournalRow]:

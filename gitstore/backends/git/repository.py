@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import secrets
 import shutil
 import time
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
 
-from gitstore.backends.disk.files import DIRECTORY_MODE, sync_tree
+from gitstore.backends.disk.files import DIRECTORY_MODE, make_directory, sync_tree
+from gitstore.backends.disk.locks import FileLock
 from gitstore.backends.git import feed
 from gitstore.backends.git.commits import COMMITTER, EMPTY_TREE, GitObject
-from gitstore.backends.git.gitcommand import init_bare
-from gitstore.backends.git.layout import FEED, FORMAT, StoreLayout
+from gitstore.backends.git.gitcommand import Git, init_bare
+from gitstore.backends.git.layout import FEED, FORMAT, STREAMS, StoreLayout
 from gitstore.backends.git.objects import Objects
 from gitstore.backends.git.refs import Refs, RefUpdate
 from gitstore.backends.stamping import Clock
 from gitstore.core.errors import StoreCorrupted, StoreNotFound, UnsupportedFormat
 from gitstore.core.timestamps import to_microseconds
 
+_LOG = logging.getLogger("gitstore.store")
 FORMAT_VERSION = 1
 _STALE_SECONDS = 600
 _SUBJECT = f"gitstore format {FORMAT_VERSION}"
@@ -90,6 +94,35 @@ def is_store(layout: StoreLayout) -> bool:
     return (layout.root / "HEAD").is_file() and (layout.root / "gitstore").is_dir()
 
 
+def take_in(layout: StoreLayout) -> bool:
+    """Give a clone what makes it a store on this machine; whether it had to be given anything.
+
+    Its remote no longer mirrors: a fetch would move our streams, and a push delete the other's.
+    """
+    if layout.local.is_dir():
+        return False
+    with FileLock(layout.root / "HEAD").held():
+        if not layout.local.is_dir():
+            _LOG.warning("%s is a clone: it becomes a store, under an id of its own", layout.root)
+            _settle(layout)
+    return True
+
+
+def _settle(layout: StoreLayout) -> None:
+    git = Git(layout.root)
+    for remote in git.run("remote").decode().split():
+        git.run("config", "--unset-all", f"remote.{remote}.mirror", ends=(0, 5))
+        fetched = f"+{STREAMS}*:refs/remotes/{remote}/streams/*"
+        git.run("config", "--replace-all", f"remote.{remote}.fetch", fetched)
+    for setting in _settings():
+        git.run("config", "--replace-all", *setting)
+    layout.root.chmod(DIRECTORY_MODE)
+    for folder in (layout.stream_refs, layout.packs):
+        folder.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
+    sync_tree(layout.root)
+    make_directory(layout.local)  # last: it says that all the rest is done
+
+
 def check_format(layout: StoreLayout, refs: Refs, objects: Objects) -> None:
     """Raise unless the repository is an event store of this format.
 
@@ -114,16 +147,16 @@ def check_format(layout: StoreLayout, refs: Refs, objects: Objects) -> None:
 
 
 def store_id(objects: Objects, tip: str) -> str:
-    """The random id of a store, which stands in its feed's first commit."""
+    """The random id of a store, which stands in the last commit of its feed that has one."""
     for commit in feed.read_back(objects, tip):
         if commit.store_id is not None:
             return commit.store_id
-    raise StoreCorrupted("the feed's first commit names no store")
+    raise StoreCorrupted("the feed names no store")
 
 
-def new_feed(clock: Clock) -> GitObject:
-    """The first commit of a new feed, under a new store id."""
-    return feed.encode_root(str(uuid.uuid4()), to_microseconds(clock()) // 1_000_000)
+def begin_store(clock: Clock, after: str | None = None) -> GitObject:
+    """The feed commit with which a store begins under a new id: the first, or one on a copy's."""
+    return feed.encode_beginning(after, to_microseconds(clock()) // 1_000_000, str(uuid.uuid4()))
 
 
 def format_objects() -> list[GitObject]:
@@ -143,6 +176,17 @@ def format_objects() -> list[GitObject]:
     return [*blobs, tree, GitObject.of("commit", commit)]
 
 
+def _settings() -> Iterator[tuple[str, str]]:
+    """The names and values of ``_CONFIG``."""
+    section = ""
+    for line in _CONFIG.splitlines():
+        if line.startswith("["):
+            section = line.strip("[]")
+        else:
+            name, _, value = line.strip().partition(" = ")
+            yield f"{section}.{name}", value
+
+
 def _fill(layout: StoreLayout, clock: Clock) -> None:
     """What makes a bare repository an event store."""
     with (layout.root / "config").open("a") as config:
@@ -152,7 +196,7 @@ def _fill(layout: StoreLayout, clock: Clock) -> None:
     layout.stream_refs.mkdir(mode=DIRECTORY_MODE, exist_ok=True)
     layout.packs.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
     objects, refs = Objects(layout), Refs(layout)
-    page, root = format_objects(), new_feed(clock)
+    page, root = format_objects(), begin_store(clock)
     empty = GitObject.of("tree", b"")
     assert empty.id == EMPTY_TREE
     keep = objects.add([empty, root, *page])

@@ -105,9 +105,10 @@ class GitEventStore(BaseEventStore):
             folds_case=_folds_case(layout),
         )
         repository.check_format(layout, parts.refs, parts.objects)
+        taken_in = not read_only and repository.take_in(layout)
         store = cls(parts, flush)
         try:
-            store._upkeep.prepare(create=create)
+            store._upkeep.prepare(create=create, taken_in=taken_in)
         except BaseException:
             store._release()
             raise

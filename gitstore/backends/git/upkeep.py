@@ -50,9 +50,9 @@ class Upkeep:
         self._looked = time.monotonic()
         self._look_next = 0.0
 
-    def prepare(self, *, create: bool) -> None:
+    def prepare(self, *, create: bool, taken_in: bool = False) -> None:
         """Make good what a crash, a user or another program left; see ``recovery``."""
-        salvaged = recovery.prepare_journal(self._parts)
+        salvaged = recovery.prepare_journal(self._parts, taken_in=taken_in)
         recovery.prepare_index(self._parts)
         if self._parts.read_only:
             return
@@ -66,6 +66,7 @@ class Upkeep:
                 self._reconcile_locked()
                 if create:
                     self._flush_locked()
+                    recovery.begin_again_where_copied(self._parts)
             except StoreUnavailable as error:
                 _LOG.warning("events are recorded, but not in git yet: %s", error)
             finally:
@@ -75,7 +76,7 @@ class Upkeep:
         journal = self._parts.journal
         if self._reconciler.is_due():
             return True
-        if for_writing and self._parts.flush_lock.is_marked():
+        if for_writing and (self._parts.flush_lock.is_marked() or journal.is_copy()):
             return True
         return for_writing and (journal.state().intent is not None or journal.count() > 0)
 
@@ -109,6 +110,7 @@ class Upkeep:
                 return act()
             except IndexDamaged as error:
                 _LOG.warning("%s", error)
+                self._parts.flush_lock.interrupted = True  # what was begun left its keep mark
                 repair()
         return act()
 
@@ -182,6 +184,7 @@ class Upkeep:
             waiting += recovery.prepare_journal_locked(self._parts)
         _LOG.warning("journal.db was deleted or replaced; %d events are kept", len(waiting))
         self.forget_heads()
+        recovery.mend_index(self._parts)
         self._with_mended_index(lambda: self._readmit(waiting))
 
     def with_sound_index(self, act: Callable[[], T]) -> T:

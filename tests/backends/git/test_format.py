@@ -30,7 +30,7 @@ from gitstore.backends.git.commits import (
     object_id,
     spill_line,
 )
-from gitstore.backends.git.feed import FeedEntry, decode_feed, encode_feed, encode_root
+from gitstore.backends.git.feed import FeedEntry, decode_feed, encode_beginning, encode_feed
 from gitstore.backends.git.packs import PackBuilder
 from gitstore.backends.git.repository import format_objects
 from gitstore.core import canonical
@@ -521,7 +521,7 @@ def test_law_the_feed_is_that_of_the_witness(
 
 def test_the_feed_begins_with_the_store() -> None:
     """Its first commit has no parent and names the store."""
-    root = encode_root("some-id", 7)
+    root = encode_beginning(None, 7, "some-id")
     assert root.content.endswith(b" 7 +0000\n\nfeed some-id\n")
     found = decode_feed(root.content)
     assert (found.parent, found.store_id, found.entries) == (None, "some-id", ())
