@@ -14,7 +14,7 @@ import sysconfig
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -123,10 +123,12 @@ def history(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def record(where: Path, events: Iterable[Recorded]) -> None:
     """Make a store of these events, ``id-1`` …: one a day from 2026-11-01, 08:00 UTC."""
+    first = datetime(2026, 11, 1, 8, tzinfo=UTC)
     with gitstore.open_store(where) as store:
-        for day, (stream, kind, data, metadata) in enumerate(events, 1):
-            at = datetime(2026, 11, day, 8, tzinfo=UTC)
-            store.append(gitstore.DomainEvent(stream, kind, data, metadata, f"id-{day}", at))
+        store.append_many(
+            gitstore.DomainEvent(stream, kind, data, metadata, f"id-{n + 1}", first + timedelta(n))
+            for n, (stream, kind, data, metadata) in enumerate(events)
+        )
 
 
 def script(*args: object) -> list[str]:

@@ -8,7 +8,7 @@ from tests.cli.conftest import HISTORY, Recorded
 
 WIDE: list[Recorded] = [
     (
-        "task-日本語の長いストリーム名前です-001",
+        "task-001-日本語の長いストリーム名前です",
         "タスク作成しました",
         {"title": "日本語"},
         {"userId": "ユーザー名前長い"},
