@@ -77,6 +77,7 @@ def _show_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
     cls=Commands,
     epilog=_EXAMPLES,
     invoke_without_command=True,
+    subcommand_metavar="COMMAND [ARGS]...",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 @click.option("--store", metavar="PATH", help="The event store to use.")
@@ -116,6 +117,8 @@ def main(
     except BaseException as error:  # noqa: BLE001 - the one place that turns errors into exit codes
         debug = env.debug or "--debug" in args
         code = failures.report(error, replace(env, debug=debug))
+    if code == failures.INTERRUPTED and env.stderr.isatty():
+        env.say("")  # the terminal wrote ^C, and what comes next is to begin a line
     return code
 
 

@@ -42,6 +42,16 @@ def reading(env: Env, form: str | None = None) -> Iterator[BaseEventStore | None
         yield store
 
 
+def holding(env: Env, wanted: str) -> BaseEventStore:
+    """The store in which ``wanted``, such as a stream, must be; ``Failure`` where there is none."""
+    place = find_place(env)
+    if place.is_default and place.is_missing:
+        raise Failure(
+            f"there is no {wanted}, and no events yet", hint=f"Record one with `{FIRST_EVENT}`"
+        )
+    return existing(env, place)
+
+
 def existing(env: Env, place: Place) -> BaseEventStore:
     """The store at ``place``; ``StoreNotFound`` where there is none."""
     return _open(env, place, create=False)

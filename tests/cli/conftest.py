@@ -10,10 +10,11 @@ import json
 import os
 import subprocess
 import sys
+import sysconfig
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -98,7 +99,10 @@ def cli(home: Path, tmp_path: Path) -> Cli:
     return Cli(home, cwd)
 
 
-HISTORY = [
+Recorded = tuple[str, str, Any, dict[str, Any]]
+"""An event to be recorded: stream, type, data, metadata."""
+
+HISTORY: list[Recorded] = [
     ("task-AUTH-001", "TaskCreated", {"title": "Sign in"}, {"userId": "ada"}),
     ("task-AUTH-001", "TaskStatusChanged", {"newStatus": "in_progress"}, {"userId": "ada"}),
     ("session-1", "SessionStarted", {"a": 1}, {"userId": "bob", "correlationId": "c1"}),
@@ -106,18 +110,30 @@ HISTORY = [
     ("task-AUTH-001", "TaskStatusChanged", {"newStatus": "done"}, {"userId": "bob"}),
     ("task-AUTH-002", "TaskCreated", {"title": "Sign out"}, {}),
 ]  # fmt: skip
-"""What ``history`` holds: stream, type, data, metadata; an event a day from 2026-11-01, 08:00."""
+"""What ``history`` holds."""
 
 
 @pytest.fixture(scope="session")
 def history(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A store of six events, for commands that only read."""
     where = tmp_path_factory.mktemp("history") / "events.git"
-    with gitstore.open_store(where) as store:
-        for day, (stream, kind, data, metadata) in enumerate(HISTORY, 1):
-            at = datetime(2026, 11, day, 8, tzinfo=UTC)
-            store.append(gitstore.DomainEvent(stream, kind, data, metadata, f"id-{day}", at))
+    record(where, HISTORY)
     return where
+
+
+def record(where: Path, events: Iterable[Recorded]) -> None:
+    """Make a store of these events, ``id-1`` …: one a day from 2026-11-01, 08:00 UTC."""
+    first = datetime(2026, 11, 1, 8, tzinfo=UTC)
+    with gitstore.open_store(where) as store:
+        store.append_many(
+            gitstore.DomainEvent(stream, kind, data, metadata, f"id-{n + 1}", first + timedelta(n))
+            for n, (stream, kind, data, metadata) in enumerate(events)
+        )
+
+
+def script(*args: object) -> list[str]:
+    """The command line as users start it."""
+    return [str(Path(sysconfig.get_path("scripts"), "sc-events")), *map(str, args)]
 
 
 def program(*args: object) -> list[str]:

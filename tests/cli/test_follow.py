@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from gitstore_cli.commands.follow import stopped_by_interrupt
 from gitstore_cli.pipes import stop_when_closed
 
 import gitstore
@@ -111,6 +112,17 @@ def test_ctrl_c_ends_it_with_130(start: Start, where: Path) -> None:
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=10)
     assert (process.returncode, out, err) == (130, "", "")
+
+
+@pytest.mark.timeout(30)
+def test_ctrl_c_may_come_at_any_moment() -> None:
+    """Also while the waiting thread holds the lock of what it waits for: no deadlock."""
+    stop = threading.Event()
+    with stopped_by_interrupt(stop) as interrupted:
+        with stop._cond:  # type: ignore[attr-defined]
+            signal.raise_signal(signal.SIGINT)
+        assert stop.wait(10)
+    assert interrupted.is_set()
 
 
 def test_a_json_array_is_closed_by_ctrl_c(start: Start, where: Path) -> None:

@@ -52,22 +52,23 @@ def command(env: Env, form: str, selection: options.Selection, last: int | None)
         store, was_missing = opened
         with store:
             start = 0 if was_missing else _start(store, selection, last)
-            with _stopped_by_interrupt(stop) as interrupted:
+            with stopped_by_interrupt(stop) as interrupted:
                 events = store.follow(**selection.arguments(start), stop=stop)
                 write_events(env, form, events, live=True)
     return INTERRUPTED if interrupted.is_set() else OK
 
 
 @contextmanager
-def _stopped_by_interrupt(stop: threading.Event) -> Iterator[threading.Event]:
+def stopped_by_interrupt(stop: threading.Event) -> Iterator[threading.Event]:
     """Ctrl-C sets ``stop``, so that what has been begun is completed; a second one raises."""
     interrupted = threading.Event()
     before = signal.getsignal(signal.SIGINT)
 
     def on_interrupt(*_: object) -> None:
-        interrupted.set()
-        stop.set()
         signal.signal(signal.SIGINT, before)
+        interrupted.set()
+        # In a thread: this one may be inside `stop.wait` and hold the lock that `set` takes.
+        threading.Thread(target=stop.set).start()
 
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGINT, on_interrupt)

@@ -9,8 +9,7 @@ import click
 from gitstore_cli import options
 from gitstore_cli.env import Env
 from gitstore_cli.failures import Failure
-from gitstore_cli.finding import find_place
-from gitstore_cli.stores import as_git_store, existing
+from gitstore_cli.stores import as_git_store, holding
 
 _EXAMPLES = """\b
 Examples:
@@ -44,12 +43,9 @@ def command(env: Env, stream: str, arguments: tuple[str, ...]) -> None:
 
 def _flushed(env: Env, stream: str) -> str:
     """The place of the store, with every event of the stream in git."""
-    place = find_place(env)
-    hint = "`sc-events streams` lists those there are."
-    if place.is_default and place.is_missing:
-        raise Failure(f"there is no stream {stream!r}, and no events yet", hint=hint)
-    with existing(env, place) as store:
+    with holding(env, f"stream {stream!r}") as store:
         if not store.stream_version(stream):
+            hint = "`sc-events streams` lists those there are."
             raise Failure(f"there is no stream {stream!r}", hint=hint)
         git_store = as_git_store(store, "log")
         if git_store.status().unflushed:

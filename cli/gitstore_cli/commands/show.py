@@ -10,7 +10,7 @@ import click
 from gitstore_cli import options
 from gitstore_cli.env import Env
 from gitstore_cli.failures import Failure
-from gitstore_cli.stores import as_git_store, reading
+from gitstore_cli.stores import as_git_store, holding
 
 if TYPE_CHECKING:
     from gitstore.core.base import BaseEventStore
@@ -33,8 +33,8 @@ def command(env: Env, form: str, event: str) -> None:
     from gitstore_cli.render.events import write_events
     from gitstore_cli.render.jsontext import event_object, pretty
 
-    with reading(env) as store:
-        recorded = _find(store, event) if store else None
+    with holding(env, f"event {event!r}") as store:
+        recorded = _find(store, event)
         if recorded is None:
             raise Failure(f"there is no event {event!r}", hint=_hint(store, event))
         if form == "table":
@@ -80,11 +80,9 @@ def _by_commit(store: BaseEventStore, name: str) -> RecordedEvent | None:
         raise Failure(str(error), hint="Give more digits of the commit id.") from None
 
 
-def _hint(store: BaseEventStore | None, name: str) -> str:
+def _hint(store: BaseEventStore, name: str) -> str:
     from gitstore.core.errors import InvalidEvent
 
-    if store is None:
-        return "There are no events yet."
     stream = name.rpartition("@")[0] or name
     try:
         version = store.stream_version(stream)

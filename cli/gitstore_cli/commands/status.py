@@ -14,15 +14,28 @@ Examples:
   sc-events status
   sc-events status --store backup.git -f json"""
 
+_NO_STORE: dict[str, Any] = {
+    "format": None,
+    "storeId": None,
+    "events": 0,
+    "streams": 0,
+    "unflushed": 0,
+    "size": 0,
+    "notes": [],
+}
+
 
 @options.command(epilog=_EXAMPLES, short_help="Show which store is used, and its state.")
 @options.format_option
 def command(env: Env, form: str) -> None:
     """Show which store is used and why, and how many events it has. Changes nothing."""
-    with reading(env, form) as store:
+    with reading(env) as store:
         if store is not None:
             status = as_git_store(store, "status").status()
             _write(env, form, _object(find_place(env), status))
+        elif form == "json":
+            place = find_place(env)
+            _write(env, form, {"store": place.where, "why": place.why, **_NO_STORE})
 
 
 def _object(place: Place, status: Any) -> dict[str, Any]:

@@ -69,9 +69,9 @@ def _write_table(env: Env, heads: Iterator[RecordedEvent]) -> None:
     from gitstore_cli.render.table import Column, Table
 
     columns = (
-        Column("Stream", "bold", most=1000),
+        Column("Stream", "bold", most=1000, least=18, keeps_end=True),
         Column("Version", right=True),
-        Column("Last type", "cyan", most=40, least=10),
+        Column("Last type", "cyan", most=40, least=9, leaves=1),
         Column("Last time", "green"),
     )
     if not Table(env, columns).write(map(_cells, heads)):

@@ -13,12 +13,12 @@ from gitstore_cli.render.table import Column, Table
 
 _PREVIEW = 500  # characters of data that a row could show on the widest terminal
 _COLUMNS = (
-    Column("Position", "dim", right=True),
+    Column("Position", "dim", right=True, leaves=3),
     Column("Time", "green"),
-    Column("Type", "cyan", most=40, least=10),
-    Column("Event", "bold", least=20, keeps_end=True),
-    Column("User", "magenta", most=20, least=6),
-    Column("Commit", "yellow"),
+    Column("Type", "cyan", most=40, least=9),
+    Column("Event", "bold", least=18, keeps_end=True),
+    Column("User", "magenta", most=20, least=6, leaves=2),
+    Column("Commit", "yellow", leaves=1),
     Column("Data", rest=True),
 )
 # Widths for rows that are still to come.

@@ -24,17 +24,19 @@ _KEPT_END = 8
 class Column:
     """A column: its title, rich's style for its cells, its alignment and its width.
 
-    ``most`` bounds its width; ``least``: where the terminal is narrow it gives way down to this;
-    ``keeps_end``: what is too long is cut in the middle. ``rest``: the last column takes what is
-    left, and is left out where that is next to nothing.
+    ``most`` bounds its width; ``least``: where the terminal is narrow it gives way down to this, or
+    not at all with 0; ``keeps_end``: what is too long is cut in the middle. ``leaves``: where even
+    the least widths are too much, columns are left out in this order, 1 first; those with 0 stay.
+    ``rest``: the last column takes what is left, and is left out where that is next to nothing.
     """
 
     title: str
     style: str = ""
     right: bool = False
     most: int = 60
-    least: int | None = None
+    least: int = 0
     keeps_end: bool = False
+    leaves: int = 0
     rest: bool = False
 
 
@@ -52,6 +54,7 @@ class Table:
         )
         self._room = _room(env, self._console)
         self._columns = columns
+        self._left_out: set[int] = set()
         self._wanted = [0] * len(columns)
         self._widths = [0] * len(columns)
 
@@ -73,15 +76,36 @@ class Table:
     def begin(self, sample: Sequence[Sequence[str]]) -> None:
         """Print the titles, with room for rows such as these."""
         titles = [[column.title for column in self._columns]]
-        self._widen([*titles, *sample])
+        rows = [*titles, *sample]
+        self._measure(rows)
+        self._leave_out()
+        self._widen(rows)
         self._print(titles, style="bold")
+
+    def _measure(self, rows: Sequence[Sequence[str]]) -> None:
+        for at, column in enumerate(self._columns):
+            widest = max(cell_len(row[at]) for row in rows)
+            if not (column.rest or at in self._left_out):
+                self._wanted[at] = max(self._wanted[at], min(widest, column.most))
+
+    def _leave_out(self) -> None:
+        """Leave out columns for which there is no room; decided once, so that titles stay true."""
+        leaving = (at for at, column in enumerate(self._columns) if column.leaves)
+        for at in sorted(leaving, key=lambda at: self._columns[at].leaves):
+            if self._least() <= self._room:
+                break
+            self._left_out.add(at)
+            self._wanted[at] = 0
+
+    def _least(self) -> int:
+        """The width below which the columns that are shown cannot go."""
+        columns = zip(self._columns, self._wanted, strict=True)
+        widths = [column.least or wanted for column, wanted in columns if wanted]
+        return sum(widths) + len(_GAP) * (len(widths) - 1)
 
     def _widen(self, rows: Sequence[Sequence[str]]) -> None:
         """Make room for these rows; columns never become narrower for them."""
-        for at, column in enumerate(self._columns):
-            widest = max(cell_len(row[at]) for row in rows)
-            if not column.rest:
-                self._wanted[at] = max(self._wanted[at], min(widest, column.most))
+        self._measure(rows)
         self._widths = list(self._wanted)
         left = self._room - sum(width + len(_GAP) for width in self._wanted if width)
         if self._columns[-1].rest and left >= _LEAST_REST:
@@ -90,13 +114,13 @@ class Table:
             self._narrow(-len(_GAP) - left)
 
     def _narrow(self, surplus: int) -> None:
-        """Take ``surplus`` cells from the columns that give way, the widest first."""
-        for at in sorted(range(len(self._columns)), key=lambda at: -self._widths[at]):
-            least = self._columns[at].least
-            if least is not None:
-                given = max(0, min(surplus, self._widths[at] - least))
-                self._widths[at] -= given
-                surplus -= given
+        """Take ``surplus`` cells from the columns that give way, each from the widest."""
+        for _ in range(surplus):
+            columns = zip(self._columns, self._widths, strict=True)
+            spare = {at: w for at, (c, w) in enumerate(columns) if c.least and w > c.least}
+            if not spare:
+                return
+            self._widths[max(spare, key=spare.__getitem__)] -= 1
 
     def _print(self, rows: Sequence[Sequence[str]], style: str = "") -> None:
         segments: list[Segment] = []
@@ -129,7 +153,15 @@ def _fitted(text: str, width: int, column: Column) -> str:
     if length <= width:
         space = " " * (width - length)
         return space + text if column.right else text + space
-    if not column.keeps_end or width < 2 * _KEPT_END:
-        return set_cell_size(text, width - 1) + "…"
+    end = _end(text) if column.keeps_end and width >= 2 * _KEPT_END else ""
+    # A character of two cells that is cut leaves a space, which belongs behind the text.
+    begin = set_cell_size(text, width - 1 - cell_len(end)).rstrip(" ")
+    return set_cell_size(f"{begin}…{end}", width)
+
+
+def _end(text: str) -> str:
+    """The last characters, as many as fit in the cells that are kept."""
     end = text[-_KEPT_END:]
-    return set_cell_size(text, width - 1 - cell_len(end)) + "…" + end
+    while cell_len(end) > _KEPT_END:
+        end = end[1:]
+    return end

@@ -1,0 +1,287 @@
+"""What each command shows: the cases behind ``golden/``. How to add one: see ``test_golden``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tests.cli.conftest import HISTORY, Recorded
+
+WIDE: list[Recorded] = [
+    (
+        "task-001-日本語の長いストリーム名前です",
+        "タスク作成しました",
+        {"title": "日本語"},
+        {"userId": "ユーザー名前長い"},
+    ),
+    (
+        "task-a-name-that-does-not-fit-into-any-table-at-all-007",
+        "TaskStatusChangedInAVeryLongWayIndeed",
+        {"newStatus": "done"},
+        {"userId": "somebody-long@example.org", "traceId": "4bf9"},
+    ),
+    (
+        "s-\u202ename",
+        "T\u2066ype",
+        "\x1b[2J\x1b]0;title\x07 \x9b31m \r\n",
+        {"userId": "\x1b[31mred"},
+    ),
+]
+"""Names too long for tables, characters of two cells, and text that would drive a terminal."""
+
+STORES: dict[str, list[Recorded]] = {"nothing": [], "history": HISTORY, "wide": WIDE}
+"""What stands in the default store before a case; with ``nothing`` there is no store."""
+
+
+def _line(stream: str, version: int, event_id: str) -> str:
+    return (
+        f'{{"id":"{event_id}","streamId":"{stream}","type":"Noted","version":{version},'
+        '"timestamp":"2026-11-20T08:00:00.000Z","data":{"n":1},"metadata":{"userId":"eve"}}\n'
+    )
+
+
+FILES = {
+    "data.json": '{"title": "From a file"}\n',
+    "more.jsonl": _line("note-1", 1, "n-1") + _line("note-1", 2, "n-2") + _line("note-2", 1, "n-3"),
+    "gap.jsonl": _line("note-1", 1, "n-1") + _line("note-1", 3, "n-2"),
+    "broken.jsonl": _line("note-1", 1, "n-1") + '{"streamId": 7, "type": "Noted"}\n',
+    "other.jsonl": _line("session-1", 1, "n-1"),
+}
+"""The files in the current directory of every case."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """Command lines that are run one after the other, and what stands there before.
+
+    - ``name``: ``<command>.<case>``, the golden file without its ``.txt``; for what concerns no
+      command, ``sc-events.<case>``.
+    - ``lines``: as one types them. ``sc-events …`` runs on a terminal of 100 columns; with
+      ``| cat`` at the end in a pipe, with ``< FILE`` reading that file, with ``NAME=value`` in
+      front in that environment. Any other line is one for the shell.
+    - ``store``: one of ``STORES``.
+    - ``interrupt_after``: Ctrl-C when so many lines have come; for commands without an end.
+    """
+
+    name: str
+    lines: tuple[str, ...]
+    store: str = "history"
+    interrupt_after: int = 0
+
+
+def case(name: str, *lines: str, store: str = "history", interrupt_after: int = 0) -> Case:
+    """A ``Case`` whose lines are not wrapped up."""
+    return Case(name, lines, store, interrupt_after)
+
+
+_FIXED = "--id n-1 --time 2026-11-20T08:00:00Z"
+_APPEND = f"sc-events append task-1 TaskCreated {_FIXED}"
+
+CASES = [
+    case("sc-events.help", "sc-events --help"),
+    case("sc-events.version", "sc-events --version"),
+    case("sc-events.no-command", "sc-events"),
+    case("sc-events.errors", "sc-events lst", "sc-events frobnicate"),
+    case("init.help", "sc-events init --help"),
+    case("init.terminal", "sc-events init", "sc-events init", store="nothing"),
+    case(
+        "init.pipe",
+        "sc-events init | cat",
+        "sc-events init --store team.git | cat",
+        store="nothing",
+    ),
+    case("init.elsewhere", "sc-events init --store team.git", store="nothing"),
+    case(
+        "init.project",
+        "git init --quiet .",
+        "sc-events init --project",
+        "sc-events status | cat",
+        "git config scopecraft.events",
+        store="nothing",
+    ),
+    case("init.errors", "sc-events init --project", "sc-events init --store data.json"),
+    case("status.help", "sc-events status --help"),
+    case("status.terminal", "sc-events status"),
+    case("status.json", "sc-events status -f json"),
+    case("status.jsonl", "sc-events status | cat"),
+    case("status.minimal", "sc-events status -f minimal"),
+    case(
+        "status.why",
+        "SCOPECRAFT_EVENTS_STORE=~/.scopecraft/events.git sc-events status",
+        "sc-events status --store ~/.scopecraft/events.git",
+    ),
+    case("status.empty", "sc-events status", "sc-events status -f json", store="nothing"),
+    case(
+        "status.errors",
+        "sc-events status --store missing.git",
+        "SCOPECRAFT_EVENTS_STORE=missing.git sc-events status",
+        "sc-events status --store data.json",
+        "sc-events status -f xml",
+    ),
+    case("append.help", "sc-events append --help"),
+    case("append.terminal", _APPEND, store="nothing"),
+    case("append.json", f'{_APPEND} --user ada --data \'{{"title": "Ship it"}}\' -f json'),
+    case("append.jsonl", f"{_APPEND} --data-file data.json | cat"),
+    case("append.minimal", f"{_APPEND} --user ada -f minimal"),
+    case(
+        "append.again",
+        f"{_APPEND} --expect none",
+        f"{_APPEND} --expect none",
+        f"sc-events append task-1 TaskDeleted {_FIXED}",
+    ),
+    case(
+        "append.far-ahead",
+        "sc-events append task-1 TaskCreated --id n-1 --time 2030-01-01T00:00:00Z",
+    ),
+    case(
+        "append.errors",
+        "sc-events append",
+        "sc-events append task-1 TaskCreated --expect soon",
+        "sc-events append task-AUTH-001 TaskStatusChanged --expect 7",
+        "sc-events append task-AUTH-001 TaskCreated --expect none",
+        "sc-events append task-1 TaskCreated --data 1 --data-file data.json",
+        "sc-events append task-1 TaskCreated --data-file missing.json",
+        "sc-events append task-1 TaskCreated --metadata 1",
+        """sc-events append task-1 TaskCreated --user ada --metadata '{"userId": "bob"}'""",
+        "sc-events append task-1 TaskCreated --time yesterday",
+        "sc-events append task-1 'Task Created'",
+    ),
+    case("import.help", "sc-events import --help"),
+    case("import.terminal", "sc-events import more.jsonl", "sc-events import more.jsonl"),
+    case("import.pipe", "sc-events import - < more.jsonl | cat", store="nothing"),
+    case("import.json", "sc-events import more.jsonl -f json"),
+    case("import.minimal", "sc-events import more.jsonl -f minimal"),
+    case(
+        "import.dry-run", "sc-events import more.jsonl --dry-run", "sc-events list", store="nothing"
+    ),
+    case("import.renumber", "sc-events import gap.jsonl --renumber", "sc-events list --last 2"),
+    case(
+        "import.keep-going",
+        "sc-events import broken.jsonl gap.jsonl --keep-going",
+        "sc-events import broken.jsonl gap.jsonl --keep-going -f json",
+    ),
+    case(
+        "import.errors",
+        "sc-events import",
+        "sc-events import missing.jsonl",
+        "sc-events import .",
+        "sc-events import - -",
+        "sc-events import broken.jsonl",
+        "sc-events import gap.jsonl",
+        "sc-events import other.jsonl",
+    ),
+    case("list.help", "sc-events list --help"),
+    case("list.terminal", "sc-events list"),
+    case("list.narrow", "COLUMNS=80 sc-events list", "COLUMNS=50 sc-events list"),
+    case(
+        "list.wide",
+        "sc-events list",
+        "COLUMNS=50 sc-events list",
+        "COLUMNS=200 sc-events list",
+        store="wide",
+    ),
+    case("list.json", "sc-events list --last 2 -f json"),
+    case("list.jsonl", "sc-events list | cat"),
+    case("list.minimal", "sc-events list -f minimal"),
+    case(
+        "list.hostile",
+        "sc-events list --last 1 -f json",
+        "sc-events list --last 1 -f jsonl",
+        "sc-events list --last 1 -f minimal",
+        store="wide",
+    ),
+    case(
+        "list.filters",
+        "sc-events list --type TaskCreated -f minimal",
+        "sc-events list --category task --user bob -f minimal",
+        "sc-events list --since 2026-11-02 --until 2026-11-03 -f minimal",
+        "sc-events list --correlation c1 --reverse --limit 1 -f minimal",
+        "sc-events list --after 5 -f minimal",
+    ),
+    case(
+        "list.no-match",
+        "sc-events list --type Nope",
+        "sc-events list --type Nope -f json",
+        "sc-events list --type Nope | cat",
+    ),
+    case(
+        "list.empty",
+        "sc-events list",
+        "sc-events list -f json",
+        "sc-events list | cat",
+        store="nothing",
+    ),
+    case(
+        "list.errors",
+        "sc-events list --store missing.git",
+        "sc-events list --since soon",
+        "sc-events list --since 2026-11-03 --until 2026-11-01",
+        "sc-events list --last 1 --limit 1",
+        "sc-events list --last -1",
+        "sc-events list -f xml",
+        "sc-events list more",
+    ),
+    case("show.help", "sc-events show --help"),
+    case("show.terminal", "sc-events show task-AUTH-001@2", "sc-events show id-4"),
+    case(
+        "show.wide",
+        "sc-events show id-1",
+        "sc-events show id-2",
+        "sc-events show id-3",
+        store="wide",
+    ),
+    case("show.json", "sc-events show id-3 -f json"),
+    case("show.jsonl", "sc-events show id-3 | cat"),
+    case("show.minimal", "sc-events show id-3 -f minimal"),
+    case("show.empty", "sc-events show id-1", store="nothing"),
+    case(
+        "show.errors",
+        "sc-events show",
+        "sc-events show nope",
+        "sc-events show task-AUTH-001@9",
+        "sc-events show task-AUTH-001",
+    ),
+    case("streams.help", "sc-events streams --help"),
+    case("streams.terminal", "sc-events streams", "sc-events streams --category session"),
+    case("streams.narrow", "COLUMNS=50 sc-events streams"),
+    case("streams.wide", "sc-events streams", "COLUMNS=50 sc-events streams", store="wide"),
+    case("streams.json", "sc-events streams -f json"),
+    case("streams.jsonl", "sc-events streams | cat"),
+    case("streams.minimal", "sc-events streams -f minimal"),
+    case(
+        "streams.no-match",
+        "sc-events streams --category nope",
+        "sc-events streams --category nope -f json",
+    ),
+    case("streams.empty", "sc-events streams", "sc-events streams -f json", store="nothing"),
+    case("streams.errors", "sc-events streams --store missing.git"),
+    case("log.help", "sc-events log --help"),
+    case("log.pipe", "sc-events log task-AUTH-001 | cat"),
+    case(
+        "log.options",
+        "sc-events log task-AUTH-001 --format=event -1 | cat",
+        "sc-events log worktree-feature/auth --format=%s | cat",
+    ),
+    case("log.empty", "sc-events log task-1 | cat", store="nothing"),
+    case(
+        "log.errors",
+        "sc-events log | cat",
+        "sc-events log nope | cat",
+        "sc-events log task-1 --store missing.git | cat",
+    ),
+    case("follow.help", "sc-events follow --help"),
+    case("follow.jsonl", "sc-events follow --after 4 | cat", interrupt_after=2),
+    case("follow.table", "sc-events follow --last 2 -f table | cat", interrupt_after=3),
+    case(
+        "follow.json",
+        "sc-events follow --category session --after 0 -f json | cat",
+        interrupt_after=15,
+    ),
+    case("follow.minimal", "sc-events follow --after 0 -f minimal | cat", interrupt_after=6),
+    case("follow.empty", "sc-events follow | cat", store="nothing", interrupt_after=3),
+    case(
+        "follow.errors",
+        "sc-events follow --last x | cat",
+        "sc-events follow --store missing.git | cat",
+    ),
+]
+"""Every case, in the order of the commands."""
