@@ -10,8 +10,8 @@ from __future__ import annotations
 import functools
 import sqlite3
 from array import array
-from collections.abc import Callable, Iterator, Mapping, Sequence, Set
-from typing import ParamSpec, TypeVar
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from typing import Any, ParamSpec, TypeVar
 
 from gitstore.backends.disk.files import file_identity
 from gitstore.backends.git.connections import ThreadConnections, connect, transaction
@@ -37,6 +37,9 @@ from gitstore.core.names import category_of
 from gitstore.core.timestamps import from_microseconds
 
 _COLUMNS = "position, stream, version, type, time, event_id, commit_id, data, metadata"
+_SELECT_TYPED = "SELECT position, time, type, stream, version, commit_id FROM events"
+_DAY = "(time + 62135596800000000) / 86400000000"
+"""Days since the year 1: SQLite divides towards 0, and 1970 is not where time begins."""
 _IDS_AT_ONCE = 500
 _MOST_NAMES = 100_000
 _MOST_WORDS = 10_000
@@ -46,6 +49,9 @@ _MOST_WORDS = 10_000
 class IndexDamaged(StoreCorrupted):
     """``index.db`` is damaged, or was taken away; it can be rebuilt from git."""
 
+
+TypedRow = tuple[int, int, str, str, int, bytes]
+"""An event without its body: position, time (microseconds), type, stream, version, commit."""
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -242,6 +248,35 @@ class Index:
         """The events at these positions (at most 1,000), rising."""
         marks = ",".join("?" * len(positions))
         return self._fetch(f"WHERE position IN ({marks}) ORDER BY position", positions)
+
+    @_reports_damage
+    def typed(self, after: int, to: int, limit: int) -> list[TypedRow]:
+        """Rows with ``after < position <= to``, by position, at most ``limit``."""
+        rows = self._db().execute(
+            f"{_SELECT_TYPED} WHERE position > ? AND position <= ? ORDER BY position LIMIT ?",
+            (after, to, limit),
+        )
+        return self._typed(rows)
+
+    def typed_by_day(self, to: int) -> Iterator[TypedRow]:
+        """Rows with ``position <= to``: type by type, UTC day by day, there by position."""
+        rows = self._sorted_by_day(to)
+        while page := self._typed_page(rows):
+            yield from page
+
+    @_reports_damage
+    def _sorted_by_day(self, to: int) -> sqlite3.Cursor:
+        return self._db().execute(
+            f"{_SELECT_TYPED} WHERE position <= ? ORDER BY type, {_DAY}, position", (to,)
+        )
+
+    @_reports_damage
+    def _typed_page(self, rows: sqlite3.Cursor) -> list[TypedRow]:
+        return self._typed(rows.fetchmany(1_000))
+
+    def _typed(self, rows: Iterable[Sequence[Any]]) -> list[TypedRow]:
+        names, words = self._stream_names, self._word_texts
+        return [(p, time, words[kind], names[s], v, c) for p, time, kind, s, v, c in rows]
 
     @_reports_damage
     def plan(self, wanted: EventFilter, after: int, before: int, *, backwards: bool) -> Query:

@@ -60,7 +60,7 @@ class GitEventStore(BaseEventStore):
         self._reader = Reader(parts, self._upkeep.repair_index)
         self._subscriptions = Subscriptions()
         self._writer = Writer(parts, self._flusher, heads, self._subscriptions.enqueue)
-        self._background = BackgroundFlush(self.flush)
+        self._background = BackgroundFlush(self.flush, self._upkeep.try_index_types)
         self._flush_mode = flush
         self._wrote = False
         self._at_exit = _close_at_exit(self)
@@ -208,6 +208,17 @@ class GitEventStore(BaseEventStore):
         with disk_errors_told(self._parts.layout.root):
             self._upkeep.flush()
 
+    def index_types(self) -> None:
+        """Bring the portable type index, ``refs/notes/types``, up to the last event, and wait.
+
+        It is brought up by itself at close and now and then in between. Raises what ``flush``
+        does, and ``StoreUnavailable`` where the ref cannot be moved.
+        """
+        self._check_writable()
+        with disk_errors_told(self._parts.layout.root):
+            self._upkeep.flush()
+            self._upkeep.with_sound_index(self._upkeep.index_types)
+
     def verify(self) -> VerifyReport:
         """Hold the whole store against git, event by event; ``ok``, and ``findings``."""
         self._check_open()
@@ -233,6 +244,7 @@ class GitEventStore(BaseEventStore):
                 self.flush()
             except (EventStoreError, OSError) as error:
                 _LOG.warning("events are recorded, but not in git yet: %s", error)
+            self._upkeep.try_index_types()
         self._closed.set()
         atexit.unregister(self._at_exit)
         self._release()
@@ -257,6 +269,7 @@ class GitEventStore(BaseEventStore):
         if self._flush_mode == "background":
             self._background.wake()
             return
+        self._background.remind()
         try:
             self.flush()
         except StoreUnavailable as error:
