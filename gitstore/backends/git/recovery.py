@@ -41,6 +41,10 @@ def prepare_journal(parts: Parts) -> list[JournalRow]:
             "journal.db is missing or damaged, and the store is read only",
             hint="Open the store once where it can be written to; that mends it.",
         )
+    is_clone = not parts.layout.local.exists()
+    for folder in (parts.layout.local, parts.layout.stream_refs):
+        if not folder.exists():
+            make_directory(folder)
     with parts.flush_lock.held(), parts.write_lock.held():
         salvaged: list[JournalRow] = []
         try:
@@ -53,7 +57,7 @@ def prepare_journal(parts: Parts) -> list[JournalRow]:
         tip = _feed_tip(parts)
         entries = feed.decode_feed(parts.objects.read(tip)).entries
         flushed = entries[-1].position if entries else 0
-        if missing and flushed:
+        if missing and flushed and not is_clone:
             _LOG.warning("journal.db was missing or empty: what was not in git yet is lost")
         parts.journal.create(flushed, tip, store_id(parts.objects, tip))
         sync_directory(parts.layout.local)

@@ -17,15 +17,21 @@ from typing import NamedTuple
 from gitstore.backends.git import feed
 from gitstore.backends.git.commits import GitObject
 from gitstore.backends.git.gitcommand import ObjectReader
-from gitstore.backends.git.index import TypedRow
+from gitstore.backends.git.index import IndexDamaged, TypedRow
 from gitstore.backends.git.layout import TYPES
 from gitstore.backends.git.parts import Parts
 from gitstore.backends.git.refs import RefUpdate
 from gitstore.backends.git.typenotes import (
+    MOST_LINES,
     Line,
     TypesCommit,
+    day_of,
     decode_types,
+    encode_note,
     encode_types,
+    folder_of,
+    key_blob,
+    key_name,
     line_of,
 )
 from gitstore.backends.git.typetree import NotesTree, Read
@@ -33,8 +39,8 @@ from gitstore.core.errors import StoreCorrupted, StoreUnavailable
 from gitstore.core.timestamps import to_microseconds
 
 _LOG = logging.getLogger("gitstore.types")
-_AT_ONCE = 50_000
-"""Events in memory at a time: some 20 MB."""
+_AT_ONCE = 30_000
+"""Events in memory at a time: some 15 MB."""
 _PAGE = 2_000
 _LATE_SECONDS = 60
 _LATE_SHARE = 100
@@ -75,9 +81,32 @@ def rebuild(parts: Parts) -> None:
     """Make the type index anew, whatever it says of itself; the flush lock is held."""
     through, tip = parts.index.state()
     with ObjectReader(parts.layout.root) as reader:
-        if through:
-            base = _base(parts, reader.read)
-            _bring_to(parts, reader.read, base._replace(said=None), tip)
+        goal = _goal(parts, reader.read, tip, None)[0] if through else None
+        if goal is not None:
+            _Update(parts, _base(parts, reader.read), NotesTree(reader.read)).run(0, goal)
+
+
+def check_types(parts: Parts) -> Iterator[str]:
+    """What is wrong with the type index, as sentences; the flush lock is held.
+
+    That it is missing or behind is not wrong: the next update sees to it. ``rebuild`` makes all
+    else good. Raises ``IndexDamaged`` where ``index.db``, which it is held against, cannot be read.
+    """
+    try:
+        tip = parts.refs.read(TYPES)
+        if tip is None:
+            return
+        said = decode_types(parts.objects.read(tip))
+        if said is not None:
+            said = _goal(parts, parts.objects.read, parts.index.state()[1], said)[1]
+        if said is None:
+            yield f"{TYPES} is at {tip}, which is not what this store wrote"
+        else:
+            yield from _Check(parts, said).run()
+    except IndexDamaged:
+        raise
+    except StoreCorrupted as error:
+        yield f"the type index cannot be read: {error}"
 
 
 def _bring_to(parts: Parts, read: Read, base: _Base, feed_tip: str) -> None:
@@ -150,7 +179,7 @@ def _now(parts: Parts) -> int:
 
 
 class _Update:
-    """One move of the ref: packs of at most 50,000 events each, the last with trees and commit."""
+    """One move of the ref: packs of at most 30,000 events each, the last with trees and commit."""
 
     def __init__(self, parts: Parts, base: _Base, tree: NotesTree) -> None:
         self._parts = parts
@@ -183,14 +212,14 @@ class _Update:
 
     def _blobs(self, rows: Iterator[TypedRow]) -> Generator[GitObject, None, int]:
         """The keys and notes of some events; returns how many events."""
-        days: dict[tuple[str, bytes], list[Line]] = defaultdict(list)
+        days: dict[tuple[str, str], list[Line]] = defaultdict(list)
         taken = 0
         for _, time, type_name, stream, version, commit in rows:
             line = line_of(time, stream, version, commit)
-            days[type_name, line[0][:10]].append(line)
+            days[type_name, day_of(line)].append(line)
             taken += 1
         for (type_name, day), lines in days.items():
-            yield from self._tree.add(type_name, day.decode(), lines)
+            yield from self._tree.add(type_name, day, lines)
         return taken
 
     def _top(self, goal: _Goal) -> Iterator[GitObject]:
@@ -210,3 +239,80 @@ class _Update:
                 f"{TYPES} could not be moved: {failure.why}",
                 hint="It is derived: the next flush, or `index_types()`, tries again.",
             )
+
+
+class _Check:
+    """Holds what the type index lists against the events it should list, key by key."""
+
+    def __init__(self, parts: Parts, said: TypesCommit) -> None:
+        self._parts = parts
+        self._read = parts.objects.read
+        self._said = said
+        self._tree = NotesTree(self._read, said.tree)
+        self._fan_out: dict[str, int] = defaultdict(int)
+
+    def run(self) -> Iterator[str]:
+        """Types in the order of ``index.db``; what is left over in the tree comes last."""
+        types = set()
+        rows = self._parts.index.typed_by_day(self._said.position)
+        for type_name, some in itertools.groupby(rows, key=lambda row: row[2]):
+            types.add(folder_of(type_name))
+            yield from self._type(type_name, some)
+        for name in self._tree.names():
+            if name not in types and name not in self._fan_out:
+                yield f"the type index has an entry that is no type's: {name}"
+        for name, keys in self._fan_out.items():
+            if len(self._tree.folder(name)) > keys:
+                yield f"the type index has notes on objects that are no keys, in {name}"
+
+    def _type(self, type_name: str, rows: Iterator[TypedRow]) -> Iterator[str]:
+        folder = folder_of(type_name)
+        keys = self._tree.folder(folder)
+        held = set()
+        for name, lines in _notes(rows):
+            held.add(name)
+            key = key_blob(type_name, name).id
+            self._fan_out[key[:2]] += 1
+            entry = keys.get(name)
+            if entry is None or entry.id.hex() != key:
+                yield f"the type index has no key {folder}/{name}"
+            else:
+                yield from self._note(f"{folder}/{name}", key, encode_note(lines))
+        for name in sorted(keys.keys() - held):
+            yield f"the type index has a key for no event: {folder}/{name}"
+        self._tree.forget(folder)
+
+    def _note(self, where: str, key: str, wanted: bytes) -> Iterator[str]:
+        note = self._tree.note(key)
+        if note is None:
+            yield f"the type index has no note for {where}"
+            return
+        try:
+            self._read(key, "blob")
+            found = self._read(note, "blob")
+        except StoreCorrupted as error:
+            yield f"the type index cannot be read at {where}: {error}"
+            return
+        if found != wanted:
+            yield from _differences(where, wanted.split(b"\n"), found.split(b"\n"))
+
+
+def _notes(rows: Iterator[TypedRow]) -> Iterator[tuple[str, list[Line]]]:
+    """The notes that one type's rows make, by name."""
+    lines = (line_of(time, stream, v, commit) for _, time, _, stream, v, commit in rows)
+    for day, of_day in itertools.groupby(lines, key=day_of):
+        notes = iter(lambda some=of_day: list(itertools.islice(some, MOST_LINES)), [])
+        for number, note in enumerate(notes, 1):
+            yield key_name(day, number), note
+
+
+def _differences(where: str, wanted: list[bytes], found: list[bytes]) -> Iterator[str]:
+    missing = sorted(set(wanted) - set(found))
+    foreign = sorted(set(found) - set(wanted))
+    for what, lines in (("lacks", missing), ("has", foreign)):
+        if lines:
+            first = lines[0].decode(errors="replace")
+            why = "" if what == "lacks" else " of no event"
+            yield f"the note of {where} {what} {len(lines)} lines{why}, the first {first!r}"
+    if not missing and not foreign:
+        yield f"the note of {where} is not in order, or has a line twice"

@@ -8,19 +8,16 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import date
 from typing import NamedTuple
 
 from gitstore.backends.git.commits import COMMITTER, GitObject
 from gitstore.core.errors import InvalidEvent, StoreCorrupted
 from gitstore.core.names import encode_name
-from gitstore.core.timestamps import EPOCH, parse_timestamp, to_microseconds
+from gitstore.core.timestamps import from_microseconds, parse_timestamp, to_microseconds
 
 MOST_LINES = 1_000
 """Of one note: a note is written anew with each line it gets."""
-_DAY = 86_400_000_000
-_SECOND = 1_000_000
-_FIRST_DAY = EPOCH.toordinal()
+_MINUTE = 60_000_000
 
 _COMMIT = re.compile(
     rb"tree ([0-9a-f]{40})\n(?:parent [0-9a-f]{40}\n)?author %b (\d{1,11}) \+0000\n"
@@ -91,16 +88,6 @@ def folder_of(type_name: str) -> str:
     return f"%{ord(name[0]):02X}{name[1:]}" if _FAN_OUT.fullmatch(name) else name
 
 
-def day_of(time: int) -> str:
-    """The UTC day of a time in microseconds, ``2026-11-23``."""
-    return _day_text(time // _DAY)
-
-
-@functools.lru_cache(maxsize=8_192)
-def _day_text(days: int) -> str:
-    return date.fromordinal(_FIRST_DAY + days).isoformat()
-
-
 def key_name(day: str, number: int) -> str:
     """The name of a day's ``number``-th key, from 1."""
     return day if number == 1 else f"{day}.{number}"
@@ -119,15 +106,22 @@ def key_blob(type_name: str, name: str) -> GitObject:
 
 def line_of(time: int, stream: str, version: int, commit: bytes) -> Line:
     """The line of one event; ``time`` in microseconds, ``commit`` 20 bytes."""
-    days, rest = divmod(time, _DAY)
-    seconds, micros = divmod(rest, _SECOND)
-    millis, odd = divmod(micros, 1_000)
-    minutes, second = divmod(seconds, 60)
-    hour, minute = divmod(minutes, 60)
-    fraction = f"{micros:06}" if odd else f"{millis:03}"
-    when = f"{_day_text(days)}T{hour:02}:{minute:02}:{second:02}.{fraction}"
+    minutes, rest = divmod(time, _MINUTE)
+    digits = f"{rest:08}"
+    fraction = digits[2:5] if digits[5:] == "000" else digits[2:]
+    when = f"{_minute_text(minutes)}:{digits[:2]}.{fraction}"
     text = f"{when}Z {stream}@{version} {commit.hex()}\n"
     return when.encode(), stream.encode(), version, text.encode()
+
+
+@functools.lru_cache(maxsize=8_192)
+def _minute_text(minutes: int) -> str:
+    return from_microseconds(minutes * _MINUTE).isoformat()[:16]
+
+
+def day_of(line: Line) -> str:
+    """The UTC day of a line, ``2026-11-23``."""
+    return line[0][:10].decode()
 
 
 def encode_note(lines: Sequence[Line]) -> bytes:

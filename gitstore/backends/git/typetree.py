@@ -53,7 +53,7 @@ class NotesTree:
 
     def note(self, key: str) -> str | None:
         """The id of the note on the object ``key``, ``None`` where there is none."""
-        entry = self.folder(key[:2]).get(key[2:])
+        entry = self._root.get(key) or self.folder(key[:2]).get(key[2:])
         return entry.id.hex() if entry else None
 
     def add(self, type_name: str, day: str, lines: Sequence[Line]) -> Iterator[GitObject]:
