@@ -41,10 +41,10 @@ def prepare_journal(parts: Parts) -> list[JournalRow]:
             "journal.db is missing or damaged, and the store is read only",
             hint="Open the store once where it can be written to; that mends it.",
         )
-    is_clone = not parts.layout.local.exists()
-    for folder in (parts.layout.local, parts.layout.stream_refs):
-        if not folder.exists():
-            make_directory(folder)
+    is_clone = parts.layout.elsewhere is not None or not parts.layout.local.exists()
+    make_directory(parts.layout.local)
+    if parts.layout.elsewhere is None:
+        make_directory(parts.layout.stream_refs)  # a mirror clone has all of them packed
     with parts.flush_lock.held(), parts.write_lock.held():
         salvaged: list[JournalRow] = []
         try:

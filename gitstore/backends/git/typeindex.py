@@ -301,9 +301,13 @@ def _notes(rows: Iterator[TypedRow]) -> Iterator[tuple[str, list[Line]]]:
     """The notes that one type's rows make, by name."""
     lines = (line_of(time, stream, v, commit) for _, time, _, stream, v, commit in rows)
     for day, of_day in itertools.groupby(lines, key=day_of):
-        notes = iter(lambda some=of_day: list(itertools.islice(some, MOST_LINES)), [])
-        for number, note in enumerate(notes, 1):
+        for number, note in enumerate(_chunks(of_day), 1):
             yield key_name(day, number), note
+
+
+def _chunks(lines: Iterator[Line]) -> Iterator[list[Line]]:
+    while some := list(itertools.islice(lines, MOST_LINES)):
+        yield some
 
 
 def _differences(where: str, wanted: list[bytes], found: list[bytes]) -> Iterator[str]:

@@ -24,6 +24,7 @@ from typing import Any
 
 from gitstore import DomainEvent, EventStoreError, RecordedEvent, WrongExpectedVersion, open_store
 from gitstore.backends.git.store import GitEventStore
+from gitstore.core.timestamps import parse_timestamp
 
 PROGRAMS: dict[str, Callable[..., None]] = {}
 
@@ -253,6 +254,44 @@ def unprivileged(path: str) -> None:
         say([type(error).__name__, str(error)])
     store.close()
     say("closed")
+
+
+@program
+def read_clone(path: str, type_name: str, since: str | None, everything: bool) -> None:
+    """Read a clone without leave to write, as nobody: events of a type, or all there is."""
+    if os.getuid() == 0:
+        import pygit2.settings  # noqa: F401 - while there is leave to
+
+        os.setgroups([])
+        os.setgid(65534)
+        os.setuid(65534)
+    start = None if since is None else parse_timestamp(since)
+    with open_git(path, create=False) as store:
+        before = _private_directories()
+        try:
+            for event in store.get_events_by_type(type_name, start):
+                say([event.stream_id, event.version, event.data])
+            say("done")
+            assert _private_directories() == before, "the type index needs no local state"
+            if everything:
+                say([recorded.position for recorded in store.read_all()])
+                say([recorded.version for recorded in store.read_stream("task-1")])
+                say(sorted(store.streams()))
+                say(store.verify().ok)
+                say([event.version for event in store.get_events_by_type(type_name, start)])
+                assert _private_directories() != before
+        except EventStoreError as error:
+            say(["error", type(error).__name__, str(error), error.hint])
+        try:
+            store.append(DomainEvent("task-1", "Refused", {}))
+        except EventStoreError as error:
+            say(["error", type(error).__name__])
+    assert _private_directories() == before, "what was built is removed"
+    say("closed")
+
+
+def _private_directories() -> set[str]:
+    return {p.name for p in Path(tempfile.gettempdir()).glob("gitstore-*") if os.access(p, os.W_OK)}
 
 
 @program
