@@ -433,12 +433,11 @@ def test_streams_that_wait_are_not_left_out_later(tmp_path: Path) -> None:
     with reopen(store) as opened:
         opened.append(event("Noted", "task-1"))
         opened.flush()
-        (store / "refs/streams/task-2").mkdir()
-        (store / "refs/streams/task-2/in-the-way").write_text("x")
+        (store / "refs/streams/task-2.lock").touch()  # a git process, for two seconds and more
         opened.append(event("Noted", "task-2"))
         opened.append(event("Noted", "task-3"))
     assert git(store, "log", "-1", "--format=%s", TYPES).strip() == "complete to position 1"
-    (store / "refs/streams/task-2/in-the-way").unlink()
+    (store / "refs/streams/task-2.lock").unlink()
     assert_right(store)
 
 
