@@ -280,10 +280,11 @@ def read_clone(path: str, type_name: str, since: str | None, everything: bool) -
                 assert _private_directories() != before
         except EventStoreError as error:
             say(["error", type(error).__name__, str(error), error.hint])
-        try:
-            store.append(DomainEvent("task-1", "Refused", {}))
-        except EventStoreError as error:
-            say(["error", type(error).__name__])
+        for use in (lambda: store.append(DomainEvent("task-1", "Refused", {})), store.flush):
+            try:
+                use()
+            except EventStoreError as error:
+                say(["error", type(error).__name__, str(error)])
     assert _private_directories() == before, "what was built is removed"
     say("closed")
 

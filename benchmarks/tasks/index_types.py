@@ -1,0 +1,47 @@
+"""The type index of a store: made anew, held against the events, and brought up share by share."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+
+from gitstore import DomainEvent
+from gitstore.backends.git import typeindex
+from gitstore.backends.git.store import GitEventStore
+
+_SHARES = 5
+_TYPES = ("TaskSectionUpdated", "TaskSectionUpdated", "TaskStatusChanged", "TaskMoved")
+
+
+def index_types(path: Path) -> dict[str, object]:
+    """Seconds; each share is 1 % of the events the store had."""
+    with GitEventStore.open(path) as store:
+        parts = store._parts  # noqa: SLF001 - a whole rebuild is not for everyday
+        with parts.flush_lock.held():
+            begun = time.perf_counter()
+            typeindex.rebuild(parts)
+            rebuild = time.perf_counter() - begun
+            begun = time.perf_counter()
+            wrong = list(typeindex.check_types(parts))
+            check = time.perf_counter() - begun
+        assert not wrong, wrong
+        events = store.last_position() // 100
+        shares = [{"events": events, "seconds": _share(store, events)} for _ in range(_SHARES)]
+    return {"rebuild": rebuild, "check": check, "shares": shares}
+
+
+def _share(store: GitEventStore, events: int) -> float:
+    store.append_many(
+        DomainEvent(f"task-SHARE-{number % 50}", _TYPES[number % len(_TYPES)])
+        for number in range(events)
+    )
+    store.flush()
+    begun = time.perf_counter()
+    store.index_types()
+    return time.perf_counter() - begun
+
+
+if __name__ == "__main__":
+    print(json.dumps(index_types(Path(sys.argv[1]))))
