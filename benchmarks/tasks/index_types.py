@@ -12,6 +12,7 @@ from gitstore.backends.git import typeindex
 from gitstore.backends.git.store import GitEventStore
 
 _SHARES = 5
+_BATCH = 1_000
 _TYPES = ("TaskSectionUpdated", "TaskSectionUpdated", "TaskStatusChanged", "TaskMoved")
 
 
@@ -33,10 +34,11 @@ def index_types(path: Path) -> dict[str, object]:
 
 
 def _share(store: GitEventStore, events: int) -> float:
-    store.append_many(
-        DomainEvent(f"task-SHARE-{number % 50}", _TYPES[number % len(_TYPES)])
-        for number in range(events)
-    )
+    for first in range(0, events, _BATCH):
+        store.append_many(
+            DomainEvent(f"task-SHARE-{number % 50}", _TYPES[number % len(_TYPES)])
+            for number in range(first, min(first + _BATCH, events))
+        )
     store.flush()
     begun = time.perf_counter()
     store.index_types()

@@ -164,7 +164,7 @@ class ReadOnlyClone:
                     place = (entry.stream_id, entry.version, entry.commit)
                     found.append(_Found(entry.position, 0, *place))
             is_beyond = is_beyond and commit.parent != said_feed
-        return sorted([*found, *(_Found(positions.get(x.commit, 0), *x) for x in lines)])
+        return sorted({*found, *(_Found(positions.get(x.commit, 0), *x) for x in lines)})
 
     def _events(
         self, found: list[_Found], type_name: str, start: int | None

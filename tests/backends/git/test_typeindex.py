@@ -16,9 +16,11 @@ from hypothesis import strategies as st
 
 from gitstore import DomainEvent, RecordedEvent
 from gitstore.backends.git import background, typeindex, typenotes
+from gitstore.backends.git.gitcommand import ObjectReader
 from gitstore.backends.git.layout import FEED, TYPES
 from gitstore.backends.git.store import GitEventStore
 from gitstore.backends.stamping import Stamper
+from gitstore.core.errors import StoreCorrupted
 from gitstore.core.names import encode_name
 from gitstore.core.timestamps import format_timestamp
 from tests.backends.git.test_crash import crash_everywhere
@@ -149,6 +151,7 @@ def test_a_day_is_continued(tmp_path: Path) -> None:
     names = ["Many/2026-11-23", "Many/2026-11-23.2", "Many/2026-11-23.3"]
     assert list(notes(store)) == names
     assert [text.count("\n") for text in notes(store).values()] == [1_000, 1_000, 500]
+    assert git(store, "cat-file", "-p", f"notes/types:{names[2]}") == "Many 2026-11-23.3\n"
     assert_right(store)
     assert tree(store) == tree(other)
 
@@ -468,3 +471,19 @@ def test_lines_in_their_form_are_read_back() -> None:
     for rubbish in (b"x\n", text[1:], text.replace(b"@7", b""), text.replace(b"-12-", b"-13-")):
         with pytest.raises(Exception, match="not in its form"):
             list(typenotes.decode_note(rubbish))
+
+
+def test_the_reader_goes_on_after_a_damaged_object(tmp_path: Path) -> None:
+    """What is missing, of another kind, or damaged is ``StoreCorrupted``; the next read works."""
+    store = tmp_path / "events.git"
+    filled(store, 3)
+    blob = git(store, "hash-object", "-w", "--stdin", stdin="whole").strip()
+    damaged = git(store, "hash-object", "-w", "--stdin", stdin="x" * 200).strip()
+    path = store / "objects" / damaged[:2] / damaged[2:]
+    path.chmod(0o600)
+    path.write_bytes(path.read_bytes()[:-9] + b"broken...")
+    with ObjectReader(store) as reader:
+        for wrong in (damaged, "f" * 40, git(store, "rev-parse", "main").strip()):
+            with pytest.raises(StoreCorrupted):
+                reader.read(wrong, "blob")
+            assert reader.read(blob, "blob") == b"whole"
