@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -413,7 +414,8 @@ def test_a_long_process_keeps_it_current(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def _wait_for(store: Path, subject: str) -> None:
-    for _ in range(400):
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
         if git(store, "log", "-1", "--format=%s", TYPES, check=False).strip() == subject:
             return
     raise AssertionError(f"never {subject}")
