@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 READ_STORE, READ_ROWS, READ_PYGIT2 = "read_store", "read_rows", "read_pygit2"
-BUILD = "build"
+BUILD, INDEX_TYPES = "build", "index_types"
 
 
 def command(task: str, *arguments: object) -> tuple[str, ...]:

@@ -1,8 +1,9 @@
-"""The thread that flushes behind the appends."""
+"""The thread that flushes behind the appends, and now and then does what can wait."""
 
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -18,13 +19,21 @@ _LONGEST = 0.6
 """But no pause is longer: an event is in git within a second also under load."""
 _RETRY = 5.0
 """Seconds to the next attempt after one that failed."""
+_LATER = 60.0
+"""Seconds from a write to what can wait."""
 
 
 class BackgroundFlush:
-    """Calls ``flush`` soon after ``wake``, in a thread of its own that starts when needed."""
+    """Calls ``flush`` soon after ``wake``, in a thread of its own that starts when needed.
 
-    def __init__(self, flush: Callable[[], None]) -> None:
+    ``later`` is called a minute after a ``wake`` or ``remind``; it raises nothing.
+    """
+
+    def __init__(self, flush: Callable[[], None], later: Callable[[], None]) -> None:
         self._flush = flush
+        self._later = later
+        self._due = math.inf
+        """When ``later`` is to be called, on the monotonic clock."""
         self._wanted = threading.Event()
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
@@ -32,12 +41,16 @@ class BackgroundFlush:
     def wake(self) -> None:
         """There is something to flush."""
         if not self._wanted.is_set():
+            self.remind()
             self._wanted.set()
-            if self._thread is None or not self._thread.is_alive():
-                self._thread = threading.Thread(
-                    target=self._run, name="gitstore-flush", daemon=True
-                )
-                self._thread.start()
+
+    def remind(self) -> None:
+        """There is nothing to flush, but something to do later."""
+        if self._due == math.inf:
+            self._due = time.monotonic() + _LATER
+        if self._thread is None or not self._thread.is_alive():
+            self._thread = threading.Thread(target=self._run, name="gitstore-flush", daemon=True)
+            self._thread.start()
 
     def stop(self) -> None:
         """End the thread after the flush it may be in."""
@@ -50,7 +63,7 @@ class BackgroundFlush:
     def _run(self) -> None:
         pause = _DELAY
         while True:
-            self._wanted.wait()
+            self._wait()
             if self._stopped.wait(pause):
                 return
             self._wanted.clear()
@@ -61,6 +74,17 @@ class BackgroundFlush:
             pause = _RETRY if not self._attempt() else 0.0
             took = time.monotonic() - started
             pause = max(pause, _DELAY, min(took * _SHARE, _LONGEST))
+
+    def _wait(self) -> None:
+        """Wait until there is something to flush; do what is due meanwhile."""
+        while not self._wanted.wait(max(min(self._due - time.monotonic(), _LATER), 0.0)):
+            self._do_later()
+        self._do_later()
+
+    def _do_later(self) -> None:
+        if time.monotonic() >= self._due and not self._stopped.is_set():
+            self._due = math.inf
+            self._later()
 
     def _attempt(self) -> bool:
         try:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from gitstore.backends.git.commits import COMMITTER, EMPTY_TREE, GitObject
 from gitstore.backends.git.objects import Objects
@@ -18,6 +19,10 @@ _COMMIT = re.compile(
     rb"tree %b\n(?:parent ([0-9a-f]{40})\n)?author [^\n]*\ncommitter [^\n]* (\d{1,11}) \+0000\n\n"
     rb"([^\n]+)\n(?:\n(.*))?" % EMPTY_TREE.encode(),
     re.DOTALL,
+)
+_SPAN = re.compile(
+    rb"tree [0-9a-f]{40}\n(?:parent ([0-9a-f]{40})\n)?author [^\n]*\ncommitter [^\n]*\n\n"
+    rb"(?:feed [^\n]+|[0-9]+ events?, ([1-9][0-9]{0,18})(?:\.\.([1-9][0-9]{0,18}))?)\n"
 )
 _LINE = re.compile(r"([1-9][0-9]{0,18}) (\S+) (.+)@([1-9][0-9]{0,18}) ([0-9a-f]{40})")
 
@@ -41,6 +46,14 @@ class FeedCommit:
     date: int
     entries: tuple[FeedEntry, ...]
     store_id: str | None = None
+
+
+class FeedSpan(NamedTuple):
+    """What the head of a feed commit says: the positions it lists, 0 and 0 in the first."""
+
+    parent: str | None
+    first: int
+    last: int
 
 
 def encode_beginning(parent: str | None, date: int, store_id: str) -> GitObject:
@@ -72,6 +85,15 @@ def decode_feed(content: bytes) -> FeedCommit:
     if title != _subject(entries):
         raise StoreCorrupted(f"the feed has a commit that does not list what it says: {title!r}")
     return FeedCommit(parent.decode(), int(date), entries)
+
+
+def span_of(content: bytes) -> FeedSpan:
+    """The positions of a feed commit, its lines unread; ``StoreCorrupted`` where it is none."""
+    match = _SPAN.match(content)
+    if match is None:
+        raise StoreCorrupted("the feed has a commit that is not in its form")
+    parent, first, last = match.groups()
+    return FeedSpan(parent.decode() if parent else None, int(first or 0), int(last or first or 0))
 
 
 def read_back(objects: Objects, tip: str, until: str | None = None) -> Iterator[FeedCommit]:

@@ -7,8 +7,9 @@ import re
 import subprocess
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
+from typing import Self
 
-from gitstore.core.errors import EventStoreError, StoreUnavailable
+from gitstore.core.errors import EventStoreError, StoreCorrupted, StoreUnavailable
 
 MINIMUM = (2, 36)
 
@@ -89,6 +90,45 @@ class Git:
         return done.stdout
 
 
+class ObjectReader:
+    """Reads objects through one ``git cat-file --batch``, where libgit2 is not worth loading.
+
+    A context manager; not safe for threads.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._command = ["git", f"--git-dir={root}", *_PLUMBING, "cat-file", "--batch"]
+        self._child: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._child is not None:
+            self._child.communicate()  # closes its standard input, which ends it
+            self._child = None
+
+    def read(self, object_hex: str, kind: str = "commit") -> bytes:
+        """The content of an object; ``StoreCorrupted`` where it is missing or of another kind."""
+        child = self._child = self._child or _start(self._command)
+        assert child.stdin is not None
+        assert child.stdout is not None
+        try:
+            child.stdin.write(object_hex.encode() + b"\n")
+            child.stdin.flush()
+            answer = child.stdout.readline().split()
+            content = child.stdout.read(int(answer[2]) + 1)[:-1] if len(answer) == 3 else b""
+        except BrokenPipeError:
+            answer = []
+        if not answer:  # git gives up on an object it finds damaged
+            self.__exit__()
+        if len(answer) != 3 or len(content) != int(answer[2]):
+            raise StoreCorrupted(f"{kind} {object_hex} is missing or cannot be read")
+        if answer[1] != kind.encode():
+            raise StoreCorrupted(f"{object_hex} is a {answer[1].decode()}, not a {kind}")
+        return content
+
+
 def init_bare(path: Path) -> None:
     """``git init --bare``, deaf to templates, default hashes and default ref formats."""
     command = ["git", *_PLUMBING, "init", "--quiet", "--bare", "--template="]
@@ -110,10 +150,27 @@ def check_version() -> tuple[int, ...]:
     return version
 
 
+def _start(command: Sequence[str]) -> subprocess.Popen[bytes]:
+    try:
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=clean_environment(),
+        )
+    except FileNotFoundError:
+        raise _no_git() from None
+
+
 def _run(command: Sequence[str], stdin: bytes) -> subprocess.CompletedProcess[bytes]:
     try:
         return subprocess.run(
             command, input=stdin, capture_output=True, env=clean_environment(), check=False
         )
     except FileNotFoundError:
-        raise StoreUnavailable("git is not installed", hint="Install git 2.36 or newer.") from None
+        raise _no_git() from None
+
+
+def _no_git() -> StoreUnavailable:
+    return StoreUnavailable("git is not installed", hint="Install git 2.36 or newer.")

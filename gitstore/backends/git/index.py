@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import sqlite3
 from array import array
-from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from typing import Any, ParamSpec, TypeVar
 
 from gitstore.backends.disk.files import file_identity
@@ -37,6 +37,9 @@ from gitstore.core.names import category_of
 from gitstore.core.timestamps import from_microseconds
 
 _COLUMNS = "position, stream, version, type, time, event_id, commit_id, data, metadata"
+_SELECT_TYPED = "SELECT position, time, type, stream, version, commit_id FROM events"
+_DAY = "(time + 62135596800000000) / 86400000000"
+"""Days since the year 1: SQLite divides towards 0, and 1970 is not where time begins."""
 _IDS_AT_ONCE = 500
 _MOST_NAMES = 100_000
 _MOST_WORDS = 10_000
@@ -46,6 +49,9 @@ _MOST_WORDS = 10_000
 class IndexDamaged(StoreCorrupted):
     """``index.db`` is damaged, or was taken away; it can be rebuilt from git."""
 
+
+TypedRow = tuple[int, int, str, str, int, bytes]
+"""An event without its body: position, time (microseconds), type, stream, version, commit."""
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -262,6 +268,32 @@ class Index:
         return self._fetch(f"WHERE position IN ({marks}) ORDER BY position", positions)
 
     @_reports_damage
+    def typed(self, after: int, to: int, limit: int) -> list[TypedRow]:
+        """Rows with ``after < position <= to``, by position, at most ``limit``."""
+        db = self._db()
+        rows = db.execute(
+            f"{_SELECT_TYPED} WHERE position > ? AND position <= ? ORDER BY position LIMIT ?",
+            (after, to, limit),
+        )
+        return _typed(db, rows)
+
+    def typed_by_day(self, to: int) -> Iterator[TypedRow]:
+        """Rows with ``position <= to``: type by type, UTC day by day, there by position."""
+        db, rows = self._sorted_by_day(to)
+        while page := self._typed_page(db, rows):
+            yield from page
+
+    @_reports_damage
+    def _sorted_by_day(self, to: int) -> tuple[_Connection, sqlite3.Cursor]:
+        db = self._db()
+        order = f"ORDER BY type, {_DAY}, position"
+        return db, db.execute(f"{_SELECT_TYPED} WHERE position <= ? {order}", (to,))
+
+    @_reports_damage
+    def _typed_page(self, db: _Connection, rows: sqlite3.Cursor) -> list[TypedRow]:
+        return _typed(db, rows.fetchmany(1_000))
+
+    @_reports_damage
     def plan(self, wanted: EventFilter, after: int, before: int, *, backwards: bool) -> Query:
         """How to read ``after < position < before`` of what is wanted."""
         return plan(self._db(), wanted, after, before, backwards=backwards)
@@ -371,6 +403,21 @@ class Index:
         if len(db.words) >= _MOST_WORDS:
             db.words.clear()
         return found
+
+
+def _typed(db: _Connection, rows: Iterable[Sequence[Any]]) -> list[TypedRow]:
+    words, names = db.word_texts, db.stream_names
+    return [
+        (
+            position,
+            time,
+            words.get(kind) or db.word(kind),
+            names.get(stream) or db.stream_name(stream),
+            version,
+            commit,
+        )
+        for position, time, kind, stream, version, commit in rows
+    ]
 
 
 def _check_same(db: sqlite3.Connection, rows: Sequence[JournalRow]) -> None:

@@ -18,9 +18,13 @@ TYPES = "refs/notes/types"
 
 @dataclass(frozen=True)
 class StoreLayout:
-    """The paths of the store whose bare repository is ``root``."""
+    """The paths of the store whose bare repository is ``root``.
+
+    ``elsewhere``: where its local state lies when that cannot be in the repository.
+    """
 
     root: Path
+    elsewhere: Path | None = None
 
     @cached_property
     def objects(self) -> Path:
@@ -45,7 +49,7 @@ class StoreLayout:
     @cached_property
     def local(self) -> Path:
         """What belongs to this machine and is never pushed."""
-        return self.root / "gitstore"
+        return self.elsewhere or self.root / "gitstore"
 
     @cached_property
     def journal(self) -> Path:

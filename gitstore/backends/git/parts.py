@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
 from dataclasses import dataclass
 
 from gitstore.backends.disk.locks import FileLock
@@ -56,3 +58,18 @@ class Parts:
             read_only,
             folds_case,
         )
+
+    def close(self) -> None:
+        """Let everything go that is open."""
+        if self.read_only:
+            self.journal.close()
+            self.index.close()
+        else:
+            # The last to close folds the logs away, which must not race a write.
+            with self.write_lock.held():
+                self.journal.close()
+            with contextlib.suppress(sqlite3.Error):
+                self.index.close()
+        self.objects.close()
+        self.write_lock.close()
+        self.flush_lock.close()

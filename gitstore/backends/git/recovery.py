@@ -58,9 +58,9 @@ def prepare_journal_locked(parts: Parts, *, taken_in: bool = False) -> list[Jour
         missing = False
     tip = _feed_tip(parts)
     flushed = feed.last_position(parts.objects, tip)
-    if missing and flushed and not taken_in:
-        _LOG.warning("journal.db was missing or empty: what was not in git yet is lost")
-    if flushed or taken_in:
+    if parts.layout.elsewhere is None and (flushed or taken_in):
+        if missing and not taken_in:
+            _LOG.warning("journal.db was missing or empty: what was not in git yet is lost")
         # Positions that only the journal knew may be given again.
         tip = _begin_again(parts, tip)
     parts.journal.create(flushed, tip, store_id(parts.objects, tip))

@@ -129,7 +129,8 @@ class Refs:
 
         Stale is what is ours, or older than ten minutes or than the machine's start.
         """
-        folders = [self._layout.root, self._layout.root / "refs", self._layout.stream_refs]
+        refs = self._layout.root / "refs"
+        folders = [self._layout.root, refs, refs / "notes", self._layout.stream_refs]
         for folder in folders:
             for entry in os.scandir(folder) if folder.is_dir() else ():
                 if entry.name.endswith(".lock") and entry.is_file(follow_symlinks=False):

@@ -55,10 +55,11 @@ This repository is an event store: every event is a commit, every stream of even
     git log streams/task-AUTH-001          # what happened to one thing, newest first
     git log feed                           # what happened here, in the order it arrived
     git for-each-ref refs/streams          # every stream and its last event
+    git notes --ref=types show notes/types:TaskCreated/2026-11-23    # one type's events of one day
 
 A plain clone does not fetch the streams by itself. Either clone with `git clone --mirror`, or:
 
-    git fetch origin '+refs/streams/*:refs/streams/*'
+    git fetch origin '+refs/streams/*:refs/streams/*' 'refs/notes/*:refs/notes/*'
 
 FORMAT.md beside this file says what each commit holds. Do not commit here by hand: events are
 appended with `sc-events append`, which checks and numbers them.

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import atexit
-import contextlib
 import logging
 import os
-import sqlite3
 import threading
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -15,8 +13,9 @@ from pathlib import Path
 from typing import Literal
 
 from gitstore.backends.disk.files import disk_errors_told, holds_wal
-from gitstore.backends.git import repository
+from gitstore.backends.git import clones, repository
 from gitstore.backends.git.background import BackgroundFlush
+from gitstore.backends.git.clones import ReadOnlyClone
 from gitstore.backends.git.flushing import Flusher
 from gitstore.backends.git.gitcommand import check_version
 from gitstore.backends.git.heads import Heads
@@ -50,8 +49,14 @@ class GitEventStore(BaseEventStore):
 
     capabilities = Capabilities(durable=True, multi_process=True, commits=True)
 
-    def __init__(self, parts: Parts, flush: Literal["background", "append"]) -> None:
+    def __init__(
+        self,
+        parts: Parts,
+        flush: Literal["background", "append"],
+        clone: ReadOnlyClone | None = None,
+    ) -> None:
         self._parts = parts
+        self._clone = clone
         self._process = os.getpid()
         self._closed = threading.Event()
         self._flusher = Flusher(parts)
@@ -60,7 +65,7 @@ class GitEventStore(BaseEventStore):
         self._reader = Reader(parts, self._upkeep.repair_index, self._upkeep.look_for_journal)
         self._subscriptions = Subscriptions()
         self._writer = Writer(parts, self._flusher, heads, self._subscriptions.enqueue)
-        self._background = BackgroundFlush(self.flush)
+        self._background = BackgroundFlush(self.flush, self._upkeep.try_index_types)
         self._flush_mode = flush
         self._wrote = False
         self._at_exit = _close_at_exit(self)
@@ -94,6 +99,9 @@ class GitEventStore(BaseEventStore):
                 raise StoreNotFound(path)
             repository.create(layout, stamper.clock)
         read_only = not os.access(layout.root, os.W_OK)
+        is_clone = read_only and clones.is_clone(layout)
+        if is_clone:
+            layout = clones.with_state_elsewhere(layout)
         wal = holds_wal(path)
         if not wal:
             _LOG.warning("%s is on a network file system: appends are slower there", path)
@@ -106,9 +114,10 @@ class GitEventStore(BaseEventStore):
         )
         repository.check_format(layout, parts.refs, parts.objects)
         taken_in = not read_only and repository.take_in(layout)
-        store = cls(parts, flush)
+        store = cls(parts, flush, clones.ReadOnlyClone(parts) if is_clone else None)
         try:
-            store._upkeep.prepare(create=create, taken_in=taken_in)
+            if not is_clone:
+                store._upkeep.prepare(create=create, taken_in=taken_in)
         except BaseException:
             store._release()
             raise
@@ -116,7 +125,7 @@ class GitEventStore(BaseEventStore):
 
     @property
     def store_id(self) -> str:
-        self._check_open()
+        self._check_readable()
         return self._parts.journal.state().store_id
 
     def append(self, event: DomainEvent, expected_version: ExpectedVersion = ANY) -> RecordedEvent:
@@ -138,7 +147,7 @@ class GitEventStore(BaseEventStore):
         backwards: bool = False,
     ) -> Iterator[RecordedEvent]:
         check_stream_id(stream_id)
-        self._check_open()
+        self._check_readable()
         return self._reader.stream(stream_id, after_version, to_version, limit, backwards=backwards)
 
     def read_all(
@@ -156,7 +165,7 @@ class GitEventStore(BaseEventStore):
         correlations: Names = None,
     ) -> Iterator[RecordedEvent]:
         wanted = EventFilter.of(types, streams, categories, users, correlations, since, until)
-        self._check_open()
+        self._check_readable()
         return self._reader.all(wanted, after_position, limit, backwards=backwards)
 
     def follow(
@@ -173,11 +182,20 @@ class GitEventStore(BaseEventStore):
         stop: threading.Event | None = None,
     ) -> Iterator[RecordedEvent]:
         wanted = EventFilter.of(types, streams, categories, users, correlations, since, until)
-        self._check_open()
+        self._check_readable()
         return self._reader.follow(wanted, after_position, stop or threading.Event(), self._closed)
 
+    def get_events_by_type(self, type: str, since: datetime | None = None) -> Iterator[DomainEvent]:
+        if self._clone is not None and not self._clone.is_built:
+            EventFilter.of(types=type, since=since)  # refuses a bound without a zone
+            self._check_open()
+            found = self._clone.by_type(type, since)
+            if found is not None:
+                return found
+        return super().get_events_by_type(type, since)
+
     def streams(self, category: str | None = None) -> Iterator[str]:
-        self._check_open()
+        self._check_readable()
         waiting = self._parts.journal.streams()
         names = set(self._upkeep.with_sound_index(lambda: self._parts.index.streams(category)))
         names.update(s for s in waiting if category in (None, category_of(s)))
@@ -189,7 +207,7 @@ class GitEventStore(BaseEventStore):
 
     def find_event(self, event_id: str) -> RecordedEvent | None:
         check_event_id(event_id)
-        self._check_open()
+        self._check_readable()
         return self._upkeep.with_sound_index(lambda: self._reader.by_id(event_id))
 
     def find_commit(self, prefix: str) -> RecordedEvent | None:
@@ -197,7 +215,7 @@ class GitEventStore(BaseEventStore):
 
         ``ValueError`` where several events' commits begin so.
         """
-        self._check_open()
+        self._check_readable()
         return self._upkeep.with_sound_index(lambda: self._reader.by_commit(prefix))
 
     def flush(self) -> None:
@@ -205,13 +223,24 @@ class GitEventStore(BaseEventStore):
 
         Raises ``StoreUnavailable`` where some could not be moved: they are durable in the journal.
         """
-        self._check_open()
+        self._check_writable()
         with disk_errors_told(self._parts.layout.root):
             self._upkeep.flush()
 
+    def index_types(self) -> None:
+        """Bring the portable type index, ``refs/notes/types``, up to the last event, and wait.
+
+        It is brought up by itself at close and now and then in between. Raises what ``flush``
+        does, and ``StoreUnavailable`` where the ref cannot be moved.
+        """
+        self._check_writable()
+        with disk_errors_told(self._parts.layout.root):
+            self._upkeep.flush()
+            self._upkeep.with_sound_index(self._upkeep.index_types)
+
     def verify(self) -> VerifyReport:
         """Hold the whole store against git, event by event; ``ok``, and ``findings``."""
-        self._check_open()
+        self._check_readable()
         if self._parts.read_only:
             return Verifier(self._parts).run()
         self._upkeep.look_through()
@@ -220,7 +249,7 @@ class GitEventStore(BaseEventStore):
 
     def status(self) -> StoreStatus:
         """The store at a glance; changes nothing."""
-        self._check_open()
+        self._check_readable()
         return self._upkeep.with_sound_index(
             lambda: take_status(self._parts, self._flusher.contested)
         )
@@ -231,13 +260,18 @@ class GitEventStore(BaseEventStore):
         self._background.stop()
         try:
             if self._wrote:
-                self.flush()
-        except (EventStoreError, OSError) as error:
-            _LOG.warning("events are recorded, but not in git yet: %s", error)
+                self._leave_in_order()
         finally:
             self._closed.set()
             atexit.unregister(self._at_exit)
             self._release()
+
+    def _leave_in_order(self) -> None:
+        try:
+            self.flush()
+        except (EventStoreError, OSError) as error:
+            _LOG.warning("events are recorded, but not in git yet: %s", error)
+        self._upkeep.try_index_types()
 
     def _append(
         self, proposals: Sequence[Proposal], expected: Mapping[str, ExpectedVersion]
@@ -259,6 +293,7 @@ class GitEventStore(BaseEventStore):
         if self._flush_mode == "background":
             self._background.wake()
             return
+        self._background.remind()
         try:
             self.flush()
         except StoreUnavailable as error:
@@ -285,6 +320,12 @@ class GitEventStore(BaseEventStore):
         if self._closed.is_set():
             raise StoreUnavailable("the store is closed", hint="Open it again with open_store().")
 
+    def _check_readable(self) -> None:
+        self._check_open()
+        if self._clone is not None:
+            with disk_errors_told(self._parts.layout.root):
+                self._clone.build()
+
     def _check_writable(self) -> None:
         self._check_open()
         if self._parts.read_only:
@@ -294,19 +335,9 @@ class GitEventStore(BaseEventStore):
             )
 
     def _release(self) -> None:
-        parts = self._parts
-        if not parts.read_only:
-            # The last to close folds the logs away, which must not race a write.
-            with parts.write_lock.held():
-                parts.journal.close()
-            with contextlib.suppress(sqlite3.Error):
-                parts.index.close()
-        else:
-            parts.journal.close()
-            parts.index.close()
-        parts.objects.close()
-        parts.write_lock.close()
-        parts.flush_lock.close()
+        self._parts.close()
+        if self._clone is not None:
+            self._clone.close()
 
 
 def _close_at_exit(store: GitEventStore) -> Callable[[], None]:

@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import logging
 import math
+import sqlite3
 import time
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from gitstore.backends.git import recovery
+from gitstore.backends.git import recovery, typeindex
 from gitstore.backends.git.flushing import Flusher
 from gitstore.backends.git.heads import Heads
 from gitstore.backends.git.index import IndexDamaged
 from gitstore.backends.git.journal import JournalRow
 from gitstore.backends.git.parts import Parts
 from gitstore.backends.git.reconciling import Reconciler
-from gitstore.core.errors import FlushFailed, StoreUnavailable
+from gitstore.core.errors import EventStoreError, FlushFailed, StoreUnavailable
 
 _LOG = logging.getLogger("gitstore.store")
 _WAIT_AT_OPEN = 2.0
@@ -98,6 +99,18 @@ class Upkeep:
         if self._parts.flush_lock.interrupted:
             self._flusher.clear_leftovers()
             self._parts.flush_lock.interrupted = False
+
+    def index_types(self, *, only_if_due: bool = False) -> None:
+        """Bring ``refs/notes/types`` up to what is in git; see ``typeindex.update``."""
+        with self._parts.flush_lock.held():
+            typeindex.update(self._parts, only_if_due=only_if_due)
+
+    def try_index_types(self) -> None:
+        """The same where it is due; it is derived, so what goes wrong is only logged."""
+        try:
+            self.index_types(only_if_due=True)
+        except (EventStoreError, OSError, sqlite3.Error) as error:
+            _LOG.warning("the type index is behind: %s", error)
 
     def _flush_once(self) -> None:
         self._reconcile_locked()

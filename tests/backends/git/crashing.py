@@ -189,6 +189,12 @@ def _close(store: Path, tell: Tell) -> None:
     opened.close()
 
 
+def _types(store: Path, tell: Tell) -> None:
+    with open_git(str(store)) as opened:
+        tell([opened.append(DomainEvent("task-0", "Noted", {}))])
+        opened.index_types()
+
+
 _SCENARIOS: dict[str, Callable[[Path, Tell], None]] = {
     "few": _few,
     "many": _many,
@@ -196,6 +202,7 @@ _SCENARIOS: dict[str, Callable[[Path, Tell], None]] = {
     "append": _append_mode,
     "open": _open_and_read,
     "close": _close,
+    "types": _types,
 }
 
 

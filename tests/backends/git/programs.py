@@ -24,6 +24,7 @@ from typing import Any
 
 from gitstore import DomainEvent, EventStoreError, RecordedEvent, WrongExpectedVersion, open_store
 from gitstore.backends.git.store import GitEventStore
+from gitstore.core.timestamps import parse_timestamp
 
 PROGRAMS: dict[str, Callable[..., None]] = {}
 
@@ -270,9 +271,7 @@ def _flush_until(store: GitEventStore, stop: threading.Event) -> None:
         store.flush()
 
 
-@program
-def unprivileged(path: str) -> None:
-    """Use a store without leave to write, as nobody: says what came of it."""
+def _become_nobody() -> None:
     if os.getuid() == 0:
         # Import all while there is leave to.
         with (
@@ -280,11 +279,17 @@ def unprivileged(path: str) -> None:
             open_git(f"{folder}/events.git") as other,
         ):
             other.append(DomainEvent("task-1", "Imported", {}))
-            other.flush()
+            other.index_types()
             assert other.verify().ok
         os.setgroups([])
         os.setgid(65534)
         os.setuid(65534)
+
+
+@program
+def unprivileged(path: str) -> None:
+    """Use a store without leave to write, as nobody: says what came of it."""
+    _become_nobody()
     try:
         store = open_git(path, create=False)
         say([recorded.position for recorded in store.read_all()])
@@ -295,6 +300,39 @@ def unprivileged(path: str) -> None:
         say([type(error).__name__, str(error)])
     store.close()
     say("closed")
+
+
+@program
+def read_clone(path: str, type_name: str, since: str | None, everything: bool) -> None:
+    """Read a clone without leave to write, as nobody: events of a type, or all there is."""
+    _become_nobody()
+    start = None if since is None else parse_timestamp(since)
+    with open_git(path, create=False) as store:
+        before = _private_directories()
+        try:
+            for event in store.get_events_by_type(type_name, start):
+                say([event.stream_id, event.version, event.data])
+            say("built" if _private_directories() != before else "done")
+            if everything:
+                say([recorded.position for recorded in store.read_all()])
+                say([recorded.version for recorded in store.read_stream("task-1")])
+                say(sorted(store.streams()))
+                say(store.verify().ok)
+                say([event.version for event in store.get_events_by_type(type_name, start)])
+                assert _private_directories() != before
+        except EventStoreError as error:
+            say(["error", type(error).__name__, str(error), error.hint])
+        for use in (lambda: store.append(DomainEvent("task-1", "Refused", {})), store.flush):
+            try:
+                use()
+            except EventStoreError as error:
+                say(["error", type(error).__name__, str(error)])
+    assert _private_directories() == before, "what was built is removed"
+    say("closed")
+
+
+def _private_directories() -> set[str]:
+    return {p.name for p in Path(tempfile.gettempdir()).glob("gitstore-*") if os.access(p, os.W_OK)}
 
 
 @program
