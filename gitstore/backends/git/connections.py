@@ -12,6 +12,8 @@ from pathlib import Path
 from gitstore.backends.disk.files import FILE_MODE
 from gitstore.core.errors import StoreUnavailable
 
+_BUSY_SECONDS = 10
+_LOG_BUSY_SECONDS = 0.1
 Opener = Callable[[], sqlite3.Connection]
 # A child that closed its parent's connections would take the parent's POSIX locks away.
 _leaked_by_fork: list[object] = []
@@ -92,7 +94,9 @@ def connect(path: Path, *, synchronous: str, wal: bool, read_only: bool) -> sqli
     if not path.exists():
         # Made here, so that it and its -wal and -shm are nobody else's to read.
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE))
-    connection = sqlite3.connect(path, timeout=10, isolation_level=None, check_same_thread=False)
+    connection = sqlite3.connect(
+        path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
+    )
     try:
         connection.execute(f"PRAGMA journal_mode={'WAL' if wal else 'TRUNCATE'}")
         connection.execute(f"PRAGMA synchronous={synchronous}")
@@ -106,6 +110,18 @@ def connect(path: Path, *, synchronous: str, wal: bool, read_only: bool) -> sqli
         connection.close()
         raise
     return connection
+
+
+def fold_log(connection: sqlite3.Connection, mode: str) -> None:
+    """Move the whole log into the file; ``mode``: SQLite's, of the checkpoint.
+
+    Readers that are at it keep a part of the log: they are waited for a tenth of a second only.
+    """
+    connection.execute(f"PRAGMA busy_timeout = {int(_LOG_BUSY_SECONDS * 1000)}")
+    try:
+        connection.execute(f"PRAGMA wal_checkpoint({mode})").fetchone()
+    finally:
+        connection.execute(f"PRAGMA busy_timeout = {_BUSY_SECONDS * 1000}")
 
 
 def _connect_read_only(path: Path) -> sqlite3.Connection:

@@ -82,11 +82,14 @@ class Git:
 
     def run(self, *arguments: str, stdin: bytes = b"") -> bytes:
         """Standard output of ``git <arguments>``; ``GitFailed`` unless it ends with 0."""
-        command = ["git", f"--git-dir={self._root}", *_PLUMBING, *arguments]
-        done = _run(command, stdin)
+        done = _run(self.command(*arguments), stdin)
         if done.returncode:
             raise GitFailed(arguments, done.returncode, done.stderr.decode(errors="replace"))
         return done.stdout
+
+    def command(self, *arguments: str) -> list[str]:
+        """The command line of ``git <arguments>``, for who runs it otherwise."""
+        return ["git", f"--git-dir={self._root}", *_PLUMBING, *arguments]
 
 
 def init_bare(path: Path) -> None:

@@ -16,12 +16,15 @@ from typing import Literal
 
 from gitstore.backends.disk.files import disk_errors_told, holds_wal
 from gitstore.backends.git import repository
+from gitstore.backends.git.automatic import AutomaticMaintenance
 from gitstore.backends.git.background import BackgroundFlush
 from gitstore.backends.git.flushing import Flusher
+from gitstore.backends.git.gitchild import Progress
 from gitstore.backends.git.gitcommand import check_version
 from gitstore.backends.git.heads import Heads
 from gitstore.backends.git.journal import JournalRow
 from gitstore.backends.git.layout import StoreLayout
+from gitstore.backends.git.maintaining import Maintainer, MaintainReport
 from gitstore.backends.git.parts import Parts
 from gitstore.backends.git.reading import Reader
 from gitstore.backends.git.status import StoreStatus, take_status
@@ -60,7 +63,9 @@ class GitEventStore(BaseEventStore):
         self._reader = Reader(parts, self._upkeep.repair_index)
         self._subscriptions = Subscriptions()
         self._writer = Writer(parts, self._flusher, heads, self._subscriptions.enqueue)
-        self._background = BackgroundFlush(self.flush)
+        self._maintainer = Maintainer(parts, self._upkeep)
+        self._automatic = AutomaticMaintenance(self._maintainer.is_due, self._maintainer.run_if_due)
+        self._background = BackgroundFlush(self._flush_behind)
         self._flush_mode = flush
         self._wrote = False
         self._at_exit = _close_at_exit(self)
@@ -208,6 +213,31 @@ class GitEventStore(BaseEventStore):
         with disk_errors_told(self._parts.layout.root):
             self._upkeep.flush()
 
+    def maintain(self, *, trim: bool = False, progress: Progress | None = None) -> MaintainReport:
+        """Make the store small: few packs, packed refs, a commit-graph. Drops nothing.
+
+        ``trim``: drop the bodies of all but the newest 10,000 events from the index; they are then
+        read from git, at a third of the speed. ``progress`` is called with what is being done, how
+        much of it is done, and of how much. Where another process maintains the store, waits for
+        it. Raises ``GitFailed`` or ``StoreUnavailable`` where a step fails; the store is sound.
+        """
+        self._check_writable()
+        return self._maintainer.run(progress or (lambda _what, _done, _total: None), trim=trim)
+
+    def maintain_if_due(self) -> MaintainReport | None:
+        """Maintain a store that has many packs or loose objects, as it does by itself.
+
+        ``None`` where nothing is due, another process is at it, or the store's git configuration
+        says ``gitstore.autoMaintain = false``.
+        """
+        self._check_writable()
+        return self._maintainer.run_if_due()
+
+    def maintenance_is_due(self) -> bool:
+        """Whether there are so many packs or loose objects; cheap."""
+        self._check_open()
+        return not self._parts.read_only and self._maintainer.is_due()
+
     def verify(self) -> VerifyReport:
         """Hold the whole store against git, event by event; ``ok``, and ``findings``."""
         self._check_open()
@@ -227,7 +257,9 @@ class GitEventStore(BaseEventStore):
     def close(self) -> None:
         if self._closed.is_set() or os.getpid() != self._process:
             return
+        self._maintainer.stop()
         self._background.stop()
+        self._automatic.join()
         if self._wrote:
             try:
                 self.flush()
@@ -236,6 +268,10 @@ class GitEventStore(BaseEventStore):
         self._closed.set()
         atexit.unregister(self._at_exit)
         self._release()
+
+    def _flush_behind(self) -> None:
+        self.flush()
+        self._automatic.consider()
 
     def _append(
         self, proposals: Sequence[Proposal], expected: Mapping[str, ExpectedVersion]
@@ -305,6 +341,7 @@ class GitEventStore(BaseEventStore):
         parts.objects.close()
         parts.write_lock.close()
         parts.flush_lock.close()
+        parts.maintain_lock.close()
 
 
 def _close_at_exit(store: GitEventStore) -> Callable[[], None]:
