@@ -111,13 +111,8 @@ class Maintainer:
             self._parts.maintain_lock.release()
 
     def is_due(self) -> bool:
-        """Whether there are too many packs or loose objects, and no run failed of late; 30 µs."""
-        layout = self._parts.layout
-        # As git estimates it: ids are spread evenly over the folders.
-        loose = _count(layout.objects / "17") * _FAN_OUT
-        if loose <= MOST_LOOSE and _count_packs(layout.packs) <= MOST_PACKS:
-            return False
-        return not _is_recent(layout.maintain_failed)
+        """See ``is_due``."""
+        return is_due(self._parts.layout)
 
     def _is_allowed(self) -> bool:
         """Whether the store's own git configuration does not say otherwise."""
@@ -200,22 +195,26 @@ class Maintainer:
             os.utime(note)
 
 
+def is_due(layout: StoreLayout) -> bool:
+    """Whether there are too many packs or loose objects, and no run failed of late; 50 µs."""
+    # As git estimates it: ids are spread evenly over the folders.
+    loose = len(_names(layout.objects / "17")) * _FAN_OUT
+    packs = _names(layout.packs)
+    kept = sum(name.endswith(KEPT) for name in packs)
+    if loose <= MOST_LOOSE and sum(n.endswith(".pack") for n in packs) - kept <= MOST_PACKS:
+        return False
+    return not _is_recent(layout.maintain_failed)
+
+
 def _silent(_what: str, _done: int, _total: int) -> None:
     """Nobody is watching."""
 
 
-def _count(folder: Path) -> int:
+def _names(folder: Path) -> list[str]:
     try:
-        return sum(1 for _ in os.scandir(folder))
-    except FileNotFoundError:
-        return 0
-
-
-def _count_packs(folder: Path) -> int:
-    """Packs that may be put together."""
-    names = [entry.name for entry in os.scandir(folder)]
-    kept = sum(name.endswith(KEPT) for name in names)
-    return sum(name.endswith(".pack") for name in names) - kept
+        return [entry.name for entry in os.scandir(folder)]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
 
 
 def _is_recent(path: Path) -> bool:

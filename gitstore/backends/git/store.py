@@ -216,10 +216,10 @@ class GitEventStore(BaseEventStore):
     def maintain(self, *, trim: bool = False, progress: Progress | None = None) -> MaintainReport:
         """Make the store small: few packs, packed refs, a commit-graph. Drops nothing.
 
-        ``trim``: drop the bodies of all but the newest 10,000 events from the index; they are then
-        read from git, at a third of the speed. ``progress`` is called with what is being done, how
-        much of it is done, and of how much. Where another process maintains the store, waits for
-        it. Raises ``GitFailed`` or ``StoreUnavailable`` where a step fails; the store is sound.
+        ``trim``: the index keeps the bodies of the newest 10,000 events only; older ones are read
+        from git, at a quarter of the speed. ``progress`` is called with what is being done, how
+        much of it, and of how much. Waits for another process that is at it. Raises ``GitFailed``
+        or ``StoreUnavailable`` where a step fails; the store is sound.
         """
         self._check_writable()
         return self._maintainer.run(progress or (lambda _what, _done, _total: None), trim=trim)
@@ -232,11 +232,6 @@ class GitEventStore(BaseEventStore):
         """
         self._check_writable()
         return self._maintainer.run_if_due()
-
-    def maintenance_is_due(self) -> bool:
-        """Whether there are so many packs or loose objects; cheap."""
-        self._check_open()
-        return not self._parts.read_only and self._maintainer.is_due()
 
     def verify(self) -> VerifyReport:
         """Hold the whole store against git, event by event; ``ok``, and ``findings``."""
