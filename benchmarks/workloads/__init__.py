@@ -1,6 +1,15 @@
 """The workloads, by name, in the order they run."""
 
-from benchmarks.workloads import append, batches, million, reads, startup, sustained, visible
+from benchmarks.workloads import (
+    append,
+    batches,
+    million,
+    reads,
+    startup,
+    sustained,
+    upkeep,
+    visible,
+)
 from benchmarks.workloads.base import Context, Workload
 
 WORKLOADS: dict[str, Workload] = {
@@ -11,6 +20,7 @@ WORKLOADS: dict[str, Workload] = {
     "reads": reads.run,
     "million": million.run,
     "startup": startup.run,
+    "upkeep": upkeep.run,
 }
 
 __all__ = ["WORKLOADS", "Context", "Workload"]

@@ -33,19 +33,21 @@ def tended(env: Env, place: Place) -> Iterator[None]:
     yield
     if not env.lingers:
         return
-    import subprocess
+    import os
     import sys
 
     from gitstore.backends.git.layout import StoreLayout
     from gitstore.backends.git.maintaining import is_due
 
     if is_due(StoreLayout(Path(place.where.removeprefix("git:")))):
-        subprocess.Popen(
-            [sys.executable, "-m", "gitstore_cli", "--store", place.where, "maintain", "--auto"],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
+        command = [sys.executable, "-m", "gitstore_cli", "--store", place.where]
+        nowhere = [(os.POSIX_SPAWN_OPEN, n, os.devnull, os.O_RDWR, 0) for n in range(3)]
+        os.posix_spawn(
+            sys.executable,
+            [*command, "maintain", "--auto"],
+            os.environ,
+            file_actions=nowhere,
+            setsid=True,
         )
 
 

@@ -11,7 +11,7 @@ import re
 import select
 import subprocess
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,7 +24,8 @@ Progress = Callable[[str, int, int], None]
 _POLL_SECONDS = 0.1
 _PATIENCE = 5.0
 _NICENESS = 10
-_LAST_LINES = 2_000
+_LAST_LINES = 20
+_line_end = re.compile(rb"[\r\n]")
 _progress = re.compile(rb"([A-Z][a-z ]+): +\d+% \((\d+)/(\d+)\)")
 
 
@@ -71,12 +72,13 @@ class GitChild:
             _end(child)
             raise
         if child.returncode:
-            raise GitFailed(arguments, child.returncode, _message(said))
+            raise GitFailed(arguments, child.returncode, said)
 
-    def _listen(self, child: subprocess.Popen[bytes]) -> bytes:
+    def _listen(self, child: subprocess.Popen[bytes]) -> str:
         """Pass progress on until the child ends; gives the last of what it said."""
         assert child.stderr is not None
-        said = b""
+        said: list[bytes] = []
+        rest = b""
         with child.stderr as pipe:
             while True:
                 if self.stop.is_set():
@@ -86,15 +88,17 @@ class GitChild:
                 some = os.read(pipe.fileno(), 65_536)
                 if not some:
                     child.wait()
-                    return said
-                said = (said + some)[-_LAST_LINES:]
-                for what, done, total in _progress.findall(said)[-1:]:
-                    self.progress(what.decode(), int(done), int(total))
+                    return b"\n".join([*said, rest]).decode(errors="replace")
+                *whole, rest = _line_end.split(rest + some)
+                said = [*said, *self._without_progress(whole)][-_LAST_LINES:]
 
-
-def _message(said: bytes) -> str:
-    lines = re.split(rb"[\r\n]+", said)
-    return b"\n".join(line for line in lines if not _progress.search(line)).decode(errors="replace")
+    def _without_progress(self, lines: Sequence[bytes]) -> list[bytes]:
+        """The lines that tell of no progress; of the others the last is passed on."""
+        found = [_progress.search(line) for line in lines]
+        for match in [match for match in found if match][-1:]:
+            what, done, total = match.groups()
+            self.progress(what.decode(), int(done), int(total))
+        return [line for line, match in zip(lines, found, strict=True) if not match]
 
 
 def _end(child: subprocess.Popen[bytes]) -> None:
