@@ -21,7 +21,7 @@ from gitstore.core.errors import StoreUnavailable
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how much of it is done, and of how much."""
 
-_POLL_SECONDS = 0.1
+_POLL_MILLISECONDS = 100
 _PATIENCE = 5.0
 _NICENESS = 10
 _LAST_LINES = 20
@@ -79,11 +79,13 @@ class GitChild:
         assert child.stderr is not None
         said: list[bytes] = []
         rest = b""
+        poller = select.poll()  # not `select`, which takes no descriptors beyond 1,024
         with child.stderr as pipe:
+            poller.register(pipe, select.POLLIN)
             while True:
                 if self.stop.is_set():
                     raise MaintenanceEnded("maintenance was ended: the store is being closed")
-                if not select.select([pipe], [], [], _POLL_SECONDS)[0]:
+                if not poller.poll(_POLL_MILLISECONDS):
                     continue
                 some = os.read(pipe.fileno(), 65_536)
                 if not some:

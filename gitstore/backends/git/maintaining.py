@@ -20,7 +20,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from gitstore.backends.disk.files import FILE_MODE, disk_errors_told
-from gitstore.backends.git.gitchild import GitChild, Progress
+from gitstore.backends.disk.locks import FileLock
+from gitstore.backends.git.gitchild import GitChild, MaintenanceEnded, Progress
 from gitstore.backends.git.gitcommand import Git, GitFailed
 from gitstore.backends.git.layout import StoreLayout
 from gitstore.backends.git.packfiles import KEPT
@@ -85,21 +86,24 @@ class Maintainer:
         lock = self._parts.maintain_lock
         while not lock.try_acquire(_POLL_SECONDS):
             progress("Waiting for another maintenance", 0, 1)
+            if self._stop.is_set():
+                raise MaintenanceEnded("maintenance was ended: the store is being closed")
         try:
-            return self._run(progress, trim=trim, gentle=False)
+            return self._run(progress, trim=trim)
         finally:
             lock.release()
 
-    def run_if_due(self) -> MaintainReport | None:
-        """The same at a low priority; ``None`` where nothing is due or another one is at it."""
-        if not self.is_due() or not self._is_allowed():
-            return None
-        if not self._parts.maintain_lock.try_acquire():
+    def run_if_due(self, *, search: bool = True) -> MaintainReport | None:
+        """The same at a low priority; ``None`` where nothing is due or another one is at it.
+
+        ``search``: look for deltas too, which takes a core for ten seconds per 100,000 events.
+        """
+        if not self.is_due() or not self._parts.maintain_lock.try_acquire():
             return None
         try:
-            if not self.is_due():
+            if not self._is_allowed():
                 return None
-            report = self._run(_silent, trim=False, gentle=True)
+            report = self._run(_silent, trim=False, gentle=True, search=search)
             self._parts.layout.maintain_failed.unlink(missing_ok=True)
         except (EventStoreError, OSError):
             if not self._stop.is_set():
@@ -124,7 +128,9 @@ class Maintainer:
                 raise
             return True
 
-    def _run(self, progress: Progress, *, trim: bool, gentle: bool) -> MaintainReport:
+    def _run(
+        self, progress: Progress, *, trim: bool, gentle: bool = False, search: bool = True
+    ) -> MaintainReport:
         parts = self._parts
         child = GitChild(
             parts.layout.root, parts.maintain_lock.fileno(), self._stop, progress, gentle
@@ -132,7 +138,7 @@ class Maintainer:
         steps: dict[str, Callable[[], None]] = {
             "flush": self._upkeep.flush,
             # The type index (`refs/notes/types`) is brought up to date here, before its packing.
-            "repack": Repacker(parts, child).run,
+            "repack": Repacker(parts, child, search=search).run,
             "pack-refs": self._upkeep.pack_refs,
             **({"trim": lambda: self._trim(progress)} if trim else {}),
             "checkpoint": self._checkpoint,
@@ -196,14 +202,17 @@ class Maintainer:
 
 
 def is_due(layout: StoreLayout) -> bool:
-    """Whether there are too many packs or loose objects, and no run failed of late; 50 µs."""
+    """Whether there are too many packs or loose objects, and nobody is at it; 50 µs.
+
+    Nor where a run that nobody asked for failed within ten minutes.
+    """
     # As git estimates it: ids are spread evenly over the folders.
     loose = len(_names(layout.objects / "17")) * _FAN_OUT
     packs = _names(layout.packs)
     kept = sum(name.endswith(KEPT) for name in packs)
     if loose <= MOST_LOOSE and sum(n.endswith(".pack") for n in packs) - kept <= MOST_PACKS:
         return False
-    return not _is_recent(layout.maintain_failed)
+    return not _is_recent(layout.maintain_failed) and not _is_held(layout.maintain_lock)
 
 
 def _silent(_what: str, _done: int, _total: int) -> None:
@@ -215,6 +224,18 @@ def _names(folder: Path) -> list[str]:
         return [entry.name for entry in os.scandir(folder)]
     except (FileNotFoundError, NotADirectoryError):
         return []
+
+
+def _is_held(lock: Path) -> bool:
+    """Whether a process holds a lock, or a child that its killed holder left."""
+    other = FileLock(lock)
+    try:
+        if not other.try_acquire():
+            return True
+        other.release()
+        return False
+    finally:
+        other.close()
 
 
 def _is_recent(path: Path) -> bool:

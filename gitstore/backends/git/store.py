@@ -64,7 +64,9 @@ class GitEventStore(BaseEventStore):
         self._subscriptions = Subscriptions()
         self._writer = Writer(parts, self._flusher, heads, self._subscriptions.enqueue)
         self._maintainer = Maintainer(parts, self._upkeep)
-        self._automatic = AutomaticMaintenance(self._maintainer.is_due, self._maintainer.run_if_due)
+        self._automatic = AutomaticMaintenance(
+            self._maintainer.is_due, lambda: self._maintainer.run_if_due(search=False)
+        )
         self._background = BackgroundFlush(self._flush_behind)
         self._flush_mode = flush
         self._wrote = False
