@@ -120,6 +120,21 @@ def test_new_packs_beside_a_large_one_leave_it_alone(place: Path) -> None:
     assert_sound(store, more)
 
 
+def test_packs_are_no_larger_than_gits_best(place: Path) -> None:
+    """At most 1.5 times what ``git gc --aggressive`` makes of the same store."""
+    store, theirs = place / "events.git", place / "theirs.git"
+    grown(store)
+    shutil.copytree(store, theirs)
+    with reopen(store) as opened:
+        opened.maintain()
+    git(theirs, "gc", "--aggressive", "--quiet")
+    sizes = [
+        sum(path.stat().st_size for path in (which / "objects" / "pack").glob("*.pack"))
+        for which in (store, theirs)
+    ]
+    assert sizes[0] <= 1.5 * sizes[1]
+
+
 def test_what_nothing_reaches_is_kept(place: Path) -> None:
     """Objects no ref holds, loose or packed, and tips in quarantine are all still there."""
     store = place / "events.git"
@@ -192,8 +207,8 @@ def test_small_packs_stay_while_somebody_maintains(place: Path) -> None:
 
 def with_many_packs(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Make a store in which maintenance is due."""
-    monkeypatch.setattr(maintaining, "MOST_PACKS", 3)
     grown(store, batches=6)
+    monkeypatch.setattr(maintaining, "MOST_PACKS", 3)
 
 
 def test_a_store_in_use_maintains_itself(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
