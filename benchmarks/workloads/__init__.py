@@ -8,6 +8,7 @@ from benchmarks.workloads import (
     startup,
     sustained,
     types,
+    upkeep,
     visible,
 )
 from benchmarks.workloads.base import Context, Workload
@@ -21,6 +22,7 @@ WORKLOADS: dict[str, Workload] = {
     "million": million.run,
     "types": types.run,
     "startup": startup.run,
+    "upkeep": upkeep.run,
 }
 
 __all__ = ["WORKLOADS", "Context", "Workload"]

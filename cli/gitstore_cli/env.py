@@ -27,6 +27,7 @@ class Env:
     - ``stdin`` in bytes; ``stdout``, which holds the answer and nothing else; ``stderr``.
     - ``environ``: the environment variables; ``clock``: the present moment, aware.
     - ``store``: what ``--store`` said, or ``None``; ``debug``: show tracebacks.
+    - ``lingers``: a process may be left behind that goes on with what nobody waits for.
     """
 
     cwd: Path
@@ -38,6 +39,7 @@ class Env:
     clock: Callable[[], datetime] = _now
     store: str | None = None
     debug: bool = False
+    lingers: bool = False
 
     @classmethod
     def current(cls) -> Env:
@@ -51,6 +53,7 @@ class Env:
             stderr=_prepared(sys.stderr),
             environ=environ,
             debug=environ.get("SC_EVENTS_DEBUG", "") not in ("", "0"),
+            lingers=True,
         )
 
     @property

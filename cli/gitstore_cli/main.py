@@ -22,6 +22,7 @@ _COMMANDS = {
     "streams": "streams",
     "log": "log",
     "follow": "follow",
+    "maintain": "maintain",
 }
 _EXAMPLES = """\b
 Examples:

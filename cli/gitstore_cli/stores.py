@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gitstore_cli.env import Env
@@ -21,8 +22,33 @@ FIRST_EVENT = """sc-events append task-1 TaskCreated --data '{"title": "Ship it"
 @contextmanager
 def writing(env: Env) -> Iterator[BaseEventStore]:
     """The store, made where there is none; closed at the end, so that all is in git."""
-    with made(env, find_place(env)) as store:
+    place = find_place(env)
+    with tended(env, place), made(env, place) as store:
         yield store
+
+
+@contextmanager
+def tended(env: Env, place: Place) -> Iterator[None]:
+    """Once the block has closed the store: have it maintained if due, by a process left behind."""
+    yield
+    if not env.lingers:
+        return
+    import os
+    import sys
+
+    from gitstore.backends.git.layout import StoreLayout
+    from gitstore.backends.git.maintaining import is_due
+
+    if is_due(StoreLayout(Path(place.where.removeprefix("git:")))):
+        command = [sys.executable, "-m", "gitstore_cli", "--store", place.where]
+        nowhere = [(os.POSIX_SPAWN_OPEN, n, os.devnull, os.O_RDWR, 0) for n in range(3)]
+        os.posix_spawn(
+            sys.executable,
+            [*command, "maintain", "--auto"],
+            os.environ,
+            file_actions=nowhere,
+            setsid=True,
+        )
 
 
 @contextmanager

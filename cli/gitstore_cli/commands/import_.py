@@ -13,7 +13,7 @@ from gitstore_cli import options
 from gitstore_cli.env import Env
 from gitstore_cli.failures import FAILURE, OK, Usage
 from gitstore_cli.finding import Place, find_place
-from gitstore_cli.stores import existing, made
+from gitstore_cli.stores import existing, made, tended
 
 if TYPE_CHECKING:
     from gitstore.sync.importing import Import, ImportSummary, Source
@@ -72,7 +72,7 @@ def command(
 def _import(env: Env, work: Import, *, dry_run: bool) -> ImportSummary:
     place = find_place(env)
     if not place.is_missing:
-        with existing(env, place) as store:
+        with tended(env, place), existing(env, place) as store:
             summary = work.check(store)
             if not dry_run:
                 work.run(store)
@@ -81,7 +81,7 @@ def _import(env: Env, work: Import, *, dry_run: bool) -> ImportSummary:
     with existing(env, Place("memory:", "nothing")) as nothing:
         summary = work.check(nothing)
     if summary.imported and not dry_run:
-        with made(env, place) as store:
+        with tended(env, place), made(env, place) as store:
             work.run(store)
     return summary
 

@@ -75,6 +75,10 @@ class FileLock:
         finally:
             self.release()
 
+    def fileno(self) -> int:
+        """The descriptor; a child that inherits it holds the lock too, also after us."""
+        return self._descriptor
+
     def close(self) -> None:
         """Close the file, once no thread of this process holds the lock."""
         with self._thread:

@@ -28,6 +28,8 @@ class Connection(sqlite3.Connection):
 
 
 C = TypeVar("C", bound=Connection)
+_BUSY_SECONDS = 10
+_LOG_BUSY_SECONDS = 0.1
 _alive: weakref.WeakSet[ThreadConnections[Any]] = weakref.WeakSet()
 # Closed in a child, they would roll back what the parent has begun, in memory both share; closed in
 # the parent, they would take the log away under a child that opens the store again.
@@ -151,7 +153,7 @@ def connect(path: Path, kind: type[C], *, synchronous: str, wal: bool, read_only
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE))
     identity = file_identity(path)
     connection = sqlite3.connect(
-        path, timeout=10, isolation_level=None, check_same_thread=False, factory=kind
+        path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False, factory=kind
     )
     try:
         connection.execute(f"PRAGMA journal_mode={'WAL' if wal else 'TRUNCATE'}")
@@ -167,6 +169,18 @@ def connect(path: Path, kind: type[C], *, synchronous: str, wal: bool, read_only
         raise
     connection.identity = identity
     return connection
+
+
+def fold_log(connection: sqlite3.Connection, mode: str) -> None:
+    """Move the whole log into the file; ``mode``: SQLite's, of the checkpoint.
+
+    Readers that are at it keep a part of the log: they are waited for a tenth of a second only.
+    """
+    connection.execute(f"PRAGMA busy_timeout = {int(_LOG_BUSY_SECONDS * 1000)}")
+    try:
+        connection.execute(f"PRAGMA wal_checkpoint({mode})").fetchone()
+    finally:
+        connection.execute(f"PRAGMA busy_timeout = {_BUSY_SECONDS * 1000}")
 
 
 def _connect_read_only(path: Path, kind: type[C]) -> C:

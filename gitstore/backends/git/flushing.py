@@ -58,10 +58,7 @@ class Flusher:
             rows = list(self._parts.journal.pending(_BYTES_AT_ONCE))
             if not rows or not self._flush_rows(rows, write_locked) or rows[-1].position >= last:
                 break
-        try:
-            self._parts.objects.merge_small_packs()
-        except OSError as error:
-            _LOG.warning("small packs could not be merged: %s", error)
+        self._merge_small_packs()
 
     def finish_intent(self) -> None:
         """Finish the batch that a crash left with durable objects and refs half moved."""
@@ -94,6 +91,17 @@ class Flusher:
         """Remove what a crashed flush left behind; call when nothing is pending."""
         self._parts.refs.clear_stale_locks()
         clear_leftovers(self._parts.layout.packs)
+
+    def _merge_small_packs(self) -> None:
+        """Unless somebody maintains the store: git must not lose packs it is copying from."""
+        if not self._parts.maintain_lock.try_acquire():
+            return
+        try:
+            self._parts.objects.merge_small_packs()
+        except OSError as error:
+            _LOG.warning("small packs could not be merged: %s", error)
+        finally:
+            self._parts.maintain_lock.release()
 
     def _flush_rows(self, rows: Sequence[JournalRow], write_locked: bool) -> bool:
         """Move these rows; whether any left the journal."""

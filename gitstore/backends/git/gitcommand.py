@@ -83,11 +83,14 @@ class Git:
 
     def run(self, *arguments: str, stdin: bytes = b"", ends: Collection[int] = (0,)) -> bytes:
         """Standard output of ``git <arguments>``; ``GitFailed`` unless it ends as expected."""
-        command = ["git", f"--git-dir={self._root}", *_PLUMBING, *arguments]
-        done = _run(command, stdin)
+        done = _run(self.command(*arguments), stdin)
         if done.returncode not in ends:
             raise GitFailed(arguments, done.returncode, done.stderr.decode(errors="replace"))
         return done.stdout
+
+    def command(self, *arguments: str) -> list[str]:
+        """The command line of ``git <arguments>``, for who runs it otherwise."""
+        return ["git", f"--git-dir={self._root}", *_PLUMBING, *arguments]
 
 
 class ObjectReader:
@@ -97,7 +100,7 @@ class ObjectReader:
     """
 
     def __init__(self, root: Path) -> None:
-        self._command = ["git", f"--git-dir={root}", *_PLUMBING, "cat-file", "--batch"]
+        self._command = Git(root).command("cat-file", "--batch")
         self._child: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:

@@ -14,7 +14,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from typing import Any, ParamSpec, TypeVar
 
 from gitstore.backends.disk.files import file_identity
-from gitstore.backends.git.connections import Connection, ThreadConnections, connect, transaction
+from gitstore.backends.git.connections import (
+    Connection,
+    ThreadConnections,
+    connect,
+    fold_log,
+    transaction,
+)
 from gitstore.backends.git.indexquery import Query, plan
 from gitstore.backends.git.indexschema import (
     SCHEMA,
@@ -318,6 +324,35 @@ class Index:
         log = self._layout.index.with_name("index.db-wal")
         if log.exists() and log.stat().st_size > 8 << 20:
             self._db().execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+
+    @_reports_damage
+    def cut_log(self) -> None:
+        """Move the whole log into the file, and cut it to nothing; call under the flush lock."""
+        fold_log(self._db(), "TRUNCATE")
+
+    @_reports_damage
+    def commits(self, after: int, limit: int) -> list[tuple[int, int, bytes]]:
+        """``(position, number of the stream, commit id)`` of events after a position."""
+        rows = self._db().execute(
+            "SELECT position, stream, commit_id FROM events WHERE position > ? "
+            "ORDER BY position LIMIT ?",
+            (after, limit),
+        )
+        return rows.fetchall()
+
+    @_reports_damage
+    def drop_bodies(self, after: int, to: int) -> None:
+        """Drop data and metadata of ``after < position <= to``: they are in git, and read there."""
+        self._db().execute(
+            "UPDATE events SET data = NULL, metadata = NULL "
+            "WHERE position > ? AND position <= ? AND metadata IS NOT NULL",
+            (after, to),
+        )
+
+    @_reports_damage
+    def give_back_space(self) -> None:
+        """Write the file anew without what was dropped; readers go on meanwhile."""
+        self._db().execute("VACUUM")
 
     def reopen(self) -> None:
         """Every thread opens the file at the index's path anew."""

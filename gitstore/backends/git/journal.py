@@ -17,7 +17,13 @@ from dataclasses import dataclass
 from typing import NamedTuple, ParamSpec, TypeVar
 
 from gitstore.backends.disk.files import file_identity
-from gitstore.backends.git.connections import Connection, ThreadConnections, connect, transaction
+from gitstore.backends.git.connections import (
+    Connection,
+    ThreadConnections,
+    connect,
+    fold_log,
+    transaction,
+)
 from gitstore.backends.git.layout import StoreLayout
 from gitstore.core.errors import StoreCorrupted, StoreUnavailable
 
@@ -321,6 +327,11 @@ class Journal:
         log = self._layout.journal.with_name("journal.db-wal")
         if log.exists() and log.stat().st_size > _CHECKPOINT_PAGES * 4_096:
             self._connections.get().execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+
+    @_reports_damage
+    def restart_log(self) -> None:
+        """Move the whole log into the file, so that it begins anew; its file keeps its size."""
+        fold_log(self._connections.get(), "RESTART")
 
     @_reports_damage
     def check(self) -> None:

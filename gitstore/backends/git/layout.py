@@ -77,6 +77,21 @@ class StoreLayout:
         return self.local / "maintain.lock"
 
     @cached_property
+    def repacking(self) -> Path:
+        """Where packs are made that will take the place of others; an object database of git."""
+        return self.local / "repacking"
+
+    @cached_property
+    def maintain_failed(self) -> Path:
+        """There since a maintenance that nobody asked for failed."""
+        return self.local / "maintain.failed"
+
+    @cached_property
+    def commit_graphs(self) -> Path:
+        """Git's cache of commits, in layers."""
+        return self.objects / "info" / "commit-graphs"
+
+    @cached_property
     def salvage(self) -> Path:
         """Where damaged files are kept."""
         return self.local / "salvage"

@@ -20,7 +20,8 @@ from gitstore.backends.stamping import Stamper
 class Parts:
     """``folds_case``: the file system takes ``A`` and ``a`` for one name.
 
-    Whoever takes both locks takes ``flush_lock`` first.
+    Whoever takes both locks takes ``flush_lock`` first. ``maintain_lock`` is waited for before
+    them, and only tried by who holds them.
     """
 
     layout: StoreLayout
@@ -30,6 +31,7 @@ class Parts:
     objects: Objects
     write_lock: FileLock
     flush_lock: FlushLock
+    maintain_lock: FlushLock
     stamper: Stamper
     read_only: bool
     folds_case: bool
@@ -54,6 +56,7 @@ class Parts:
             objects,
             FileLock(layout.write_lock),
             FlushLock(layout.flush_lock),
+            FlushLock(layout.maintain_lock),
             stamper,
             read_only,
             folds_case,
@@ -73,3 +76,4 @@ class Parts:
         self.objects.close()
         self.write_lock.close()
         self.flush_lock.close()
+        self.maintain_lock.close()

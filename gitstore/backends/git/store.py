@@ -14,13 +14,16 @@ from typing import Literal
 
 from gitstore.backends.disk.files import disk_errors_told, holds_wal
 from gitstore.backends.git import clones, repository
+from gitstore.backends.git.automatic import AutomaticMaintenance
 from gitstore.backends.git.background import BackgroundFlush
 from gitstore.backends.git.clones import ReadOnlyClone
 from gitstore.backends.git.flushing import Flusher
+from gitstore.backends.git.gitchild import Progress
 from gitstore.backends.git.gitcommand import check_version
 from gitstore.backends.git.heads import Heads
 from gitstore.backends.git.journal import JournalRow
 from gitstore.backends.git.layout import StoreLayout
+from gitstore.backends.git.maintaining import Maintainer, MaintainReport
 from gitstore.backends.git.parts import Parts
 from gitstore.backends.git.reading import Reader
 from gitstore.backends.git.status import StoreStatus, take_status
@@ -65,7 +68,11 @@ class GitEventStore(BaseEventStore):
         self._reader = Reader(parts, self._upkeep.repair_index, self._upkeep.look_for_journal)
         self._subscriptions = Subscriptions()
         self._writer = Writer(parts, self._flusher, heads, self._subscriptions.enqueue)
-        self._background = BackgroundFlush(self.flush, self._upkeep.try_index_types)
+        self._maintainer = Maintainer(parts, self._upkeep)
+        self._automatic = AutomaticMaintenance(
+            self._maintainer.is_due, lambda: self._maintainer.run_if_due(search=False)
+        )
+        self._background = BackgroundFlush(self._flush_behind, self._upkeep.try_index_types)
         self._flush_mode = flush
         self._wrote = False
         self._at_exit = _close_at_exit(self)
@@ -238,6 +245,26 @@ class GitEventStore(BaseEventStore):
             self._upkeep.flush()
             self._upkeep.with_sound_index(self._upkeep.index_types)
 
+    def maintain(self, *, trim: bool = False, progress: Progress | None = None) -> MaintainReport:
+        """Make the store small: few packs, packed refs, a commit-graph. Drops nothing.
+
+        ``trim``: the index keeps the bodies of the newest 10,000 events only; older ones are read
+        from git, at a quarter of the speed. ``progress`` is called with what is being done, how
+        much of it, and of how much. Waits for another process that is at it. Raises ``GitFailed``
+        or ``StoreUnavailable`` where a step fails; the store is sound.
+        """
+        self._check_writable()
+        return self._maintainer.run(progress or (lambda _what, _done, _total: None), trim=trim)
+
+    def maintain_if_due(self) -> MaintainReport | None:
+        """Maintain a store that has many packs or loose objects, as it does by itself.
+
+        ``None`` where nothing is due, another process is at it, or the store's git configuration
+        says ``gitstore.autoMaintain = false``.
+        """
+        self._check_writable()
+        return self._maintainer.run_if_due()
+
     def verify(self) -> VerifyReport:
         """Hold the whole store against git, event by event; ``ok``, and ``findings``."""
         self._check_readable()
@@ -257,7 +284,9 @@ class GitEventStore(BaseEventStore):
     def close(self) -> None:
         if self._closed.is_set() or os.getpid() != self._process:
             return
+        self._maintainer.stop()
         self._background.stop()
+        self._automatic.join()
         try:
             if self._wrote:
                 self._leave_in_order()
@@ -272,6 +301,10 @@ class GitEventStore(BaseEventStore):
         except (EventStoreError, OSError) as error:
             _LOG.warning("events are recorded, but not in git yet: %s", error)
         self._upkeep.try_index_types()
+
+    def _flush_behind(self) -> None:
+        self.flush()
+        self._automatic.consider()
 
     def _append(
         self, proposals: Sequence[Proposal], expected: Mapping[str, ExpectedVersion]

@@ -15,6 +15,7 @@ from typing import TypeVar
 
 from gitstore.backends.git import recovery, typeindex
 from gitstore.backends.git.flushing import Flusher
+from gitstore.backends.git.gitcommand import Git
 from gitstore.backends.git.heads import Heads
 from gitstore.backends.git.index import IndexDamaged
 from gitstore.backends.git.journal import JournalRow
@@ -26,6 +27,8 @@ _LOG = logging.getLogger("gitstore.store")
 _WAIT_AT_OPEN = 2.0
 _LOOK_AGAIN = 60.0
 _LOOK_PAUSE = 0.005
+_CLOCK_TICK = 0.01
+"""Changes of a directory that come closer together may leave the same time on it."""
 T = TypeVar("T")
 
 
@@ -144,6 +147,17 @@ class Upkeep:
                 self._reconcile_locked()
             except IndexDamaged as error:
                 _LOG.warning("%s", error)
+
+    def pack_refs(self) -> None:
+        """Let git gather loose refs in ``packed-refs``, and look through all of them afterwards.
+
+        So a ref that others moved meanwhile is seen, and the next flush need not look again.
+        """
+        with self._parts.flush_lock.held():
+            Git(self._parts.layout.root).run("pack-refs", "--all")
+            time.sleep(_CLOCK_TICK)
+            self._looked = -math.inf
+            self._reconcile_locked()
 
     def _reconcile_locked(self) -> None:
         # A ref moved while a flush was moving others goes unseen, so now and then all are listed.

@@ -350,5 +350,39 @@ def load(path: str, source: str, batch: int, by: str) -> None:
     say("done")
 
 
+@program
+def maintain(path: str, times: int, limit: int) -> None:
+    """Maintain so many times, with files that may not grow beyond ``limit`` bytes where given."""
+    logging.disable(logging.CRITICAL)
+    with open_git(path, create=False) as store:
+        if limit:
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+            _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
+        say("ready")
+        for _ in range(times):
+            try:
+                say(store.maintain().after.packs)
+            except EventStoreError as error:
+                say(["error", type(error).__name__, str(error)])
+        if limit:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+
+
+@program
+def reread(path: str, first: int) -> None:
+    """Read the first events again and again through one open store, until told to end."""
+    with open_git(path, create=False) as store:
+        say("ready")
+        ended = threading.Event()
+        threading.Thread(target=lambda: (sys.stdin.read(), ended.set()), daemon=True).start()
+        rounds = 0
+        while not ended.is_set():
+            count = sum(1 for _ in store.read_all(limit=first))
+            assert count == first, count
+            rounds += 1
+        say(rounds)
+
+
 if __name__ == "__main__":
     PROGRAMS[sys.argv[1]](*map(json.loads, sys.argv[2:]))

@@ -47,7 +47,7 @@ def promise(recorded: RecordedEvent) -> Ack:
 
 def leftovers(store: Path) -> list[str]:
     """Locks, keep marks and temporary files that nobody needs any more."""
-    kept = {store / "gitstore" / "write.lock", store / "gitstore" / "flush.lock"}
+    kept = {store / "gitstore" / f"{name}.lock" for name in ("write", "flush", "maintain")}
     found = [*store.rglob("*.lock"), *store.rglob("*.keep"), *store.rglob("tmp_*")]
     found += store.rglob("*.tmp")
     return sorted(str(path.relative_to(store)) for path in found if path not in kept)
