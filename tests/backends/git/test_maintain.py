@@ -87,7 +87,14 @@ def test_many_packs_become_one(place: Path) -> None:
     assert len(packs(store)) == 1
     assert report.before.loose == 5
     assert report.after.size < report.before.size
-    assert list(report.seconds) == ["flush", "repack", "pack-refs", "checkpoint", "commit-graph"]
+    assert list(report.seconds) == [
+        "flush",
+        "type index",
+        "repack",
+        "pack-refs",
+        "checkpoint",
+        "commit-graph",
+    ]
     assert not [p for p in (store / "refs" / "streams").rglob("*") if p.is_file()]
     assert git(store, "commit-graph", "verify") == ""
     assert len(assert_sound(store, acks)) == len(acks) + 1
@@ -350,7 +357,7 @@ def kill_maintenance(begin: Begin, place: Path, seed: int, kills: int) -> None:
         process.wait()
         with reopen(store) as opened:
             opened.maintain()
-        assert len(packs(store)) == 1
+        assert len(packs(store)) <= 2  # what opening a copy added is small, and stays by itself
         assert not (store / "gitstore" / "repacking").exists()
         assert len(assert_sound(store, acks)) == len(acks)
         shutil.rmtree(store)
