@@ -118,3 +118,16 @@ def test_a_clone_of_an_empty_store_is_another_store(place: Path) -> None:
         assert restored.store_id != known
         restored.append(DomainEvent("task-0", "First", {}))
     assert_sound(place / "backup.git")
+
+
+def test_a_mirror_is_brought_up_to_date_by_a_fetch(place: Path) -> None:
+    """A backup that nobody has opened follows its store; a copy of it is what is opened."""
+    filled(place / "events.git", 3, 1)
+    by_mirror(place / "events.git", place / "backup.git")
+    with reopen(place / "events.git") as store:
+        store.append(DomainEvent("task-new", "Noted", {}))
+    git(place / "backup.git", "fetch", "--quiet")
+    shutil.copytree(place / "backup.git", place / "restored.git")
+    with reopen(place / "restored.git") as restored:
+        assert [event.position for event in restored.read_all()] == [1, 2, 3, 4]
+    assert_sound(place / "restored.git")
