@@ -19,6 +19,11 @@ _COMMIT = re.compile(
     rb"([^\n]+)\n(?:\n(.*))?" % EMPTY_TREE.encode(),
     re.DOTALL,
 )
+_HEADER = re.compile(
+    rb"tree [0-9a-f]{40}\n(?:parent ([0-9a-f]{40})\n)?author [^\n]*\n"
+    rb"committer [^\n]* (\d{1,11}) \+0000\n\n"
+    rb"(?:feed |1 event, (\d{1,19})\n|\d+ events, \d+\.\.(\d{1,19})\n)"
+)
 _LINE = re.compile(r"([1-9][0-9]{0,18}) (\S+) (.+)@([1-9][0-9]{0,18}) ([0-9a-f]{40})")
 
 
@@ -50,8 +55,19 @@ def encode_root(store_id: str, date: int) -> GitObject:
 
 def encode_feed(parent: str, date: int, entries: Sequence[FeedEntry]) -> GitObject:
     """The commit that lists ``entries`` (at least one) after ``parent``."""
-    lines = [f"{e.position} {e.type} {e.stream_id}@{e.version} {e.commit}\n" for e in entries]
-    return _commit(parent, date, f"{_subject(entries)}\n\n{''.join(lines)}".encode())
+    lines = [line_of(e.position, e.type, e.stream_id, e.version, e.commit) for e in entries]
+    return encode_lines(parent, date, entries[0].position, entries[-1].position, lines)
+
+
+def encode_lines(parent: str, date: int, first: int, last: int, lines: Sequence[str]) -> GitObject:
+    """The commit of lines that ``line_of`` made, for positions ``first`` to ``last``."""
+    message = f"{_subject(len(lines), first, last)}\n\n{''.join(lines)}"
+    return _commit(parent, date, message.encode())
+
+
+def line_of(position: int, type_name: str, stream_id: str, version: int, commit: str) -> str:
+    """The line of one event."""
+    return f"{position} {type_name} {stream_id}@{version} {commit}\n"
 
 
 def decode_feed(content: bytes) -> FeedCommit:
@@ -69,9 +85,21 @@ def decode_feed(content: bytes) -> FeedCommit:
     if not parent or lines.pop() != "" or not lines:
         raise StoreCorrupted("the feed has a commit that is not in its form")
     entries = tuple(map(_parse_line, lines))
-    if title != _subject(entries):
+    if title != _subject(len(entries), entries[0].position, entries[-1].position):
         raise StoreCorrupted(f"the feed has a commit that does not list what it says: {title!r}")
     return FeedCommit(parent.decode(), int(date), entries)
+
+
+def decode_header(content: bytes) -> tuple[str | None, int, int]:
+    """``(parent, date, highest position listed)`` of a feed commit, its lines not looked at.
+
+    The position is 0 for the feed's first commit. ``StoreCorrupted`` where it is no feed commit.
+    """
+    match = _HEADER.match(content)
+    if match is None:
+        raise StoreCorrupted("the feed has a commit that is not in its form")
+    parent, date, single, last = match.groups()
+    return parent.decode() if parent else None, int(date), int(single or last or 0)
 
 
 def read_back(objects: Objects, tip: str, until: str | None = None) -> Iterator[FeedCommit]:
@@ -98,11 +126,8 @@ def commits_since(objects: Objects, tip: str, since: str | None) -> list[str] | 
     return found[::-1]
 
 
-def _subject(entries: Sequence[FeedEntry]) -> str:
-    first, last = entries[0].position, entries[-1].position
-    if len(entries) == 1:
-        return f"1 event, {first}"
-    return f"{len(entries)} events, {first}..{last}"
+def _subject(count: int, first: int, last: int) -> str:
+    return f"1 event, {first}" if count == 1 else f"{count} events, {first}..{last}"
 
 
 def _commit(parent: str | None, date: int, message: bytes) -> GitObject:
