@@ -93,7 +93,8 @@ class StreamWalk:
                 place = f"{stream}@{expected}: " if stream else ""
                 repairable = at in self._rebuildable
                 yield Finding("stream", f"{place}{error}", name, stream, at, repairable)
-                return
+                at, child, expected = self._below(stream, expected)
+                continue
             stream = event.stream_id
             yield from self._place(name, at, event, expected)
             if child is not None:
@@ -104,6 +105,16 @@ class StreamWalk:
             child, expected, at = (at, event), event.version - 1, event.parent
         if expected != 0:
             yield Finding("stream", f"version 1 of {stream} is missing", name, stream, tip)
+
+    def _below(self, stream: str | None, version: int | None) -> tuple[str | None, None, int]:
+        """Where to go on below a commit that is lost: the index may know its parent."""
+        if stream is None or not version or version == 1:
+            return None, None, 0
+        try:
+            below = self._parts.index.by_place(stream, version - 1)
+        except (EventStoreError, sqlite3.Error, *ODDITIES):
+            below = None
+        return (below.commit, None, version - 1) if below else (None, None, 0)
 
     def _place(
         self, name: str, commit: str, event: EventCommit, expected: int | None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 from gitstore.backends.disk.files import disk_errors_told, holds_wal
@@ -10,6 +11,7 @@ from gitstore.backends.git.findings import Finding, Progress, VerifyReport
 from gitstore.backends.git.layout import StoreLayout
 from gitstore.backends.git.parts import Parts
 from gitstore.backends.git.repairing import make_openable
+from gitstore.backends.git.rows import objects_of
 from gitstore.backends.git.store import GitEventStore
 from gitstore.backends.git.verifying import FAILURES, Verifier
 from gitstore.backends.stamping import Stamper
@@ -26,8 +28,12 @@ def inspect(
     ``UnsupportedFormat`` for the store of a newer version.
     """
     path = path.absolute()
+    lost = _journal_faults(path)
     try:
-        return _opened(path, repair=repair, deep=deep, progress=progress)
+        report = _opened(path, repair=repair, deep=deep, progress=progress)
+        if repair:
+            return replace(report, repaired=(*lost, *report.repaired))
+        return replace(report, findings=(*lost, *report.findings))
     except FAILURES as error:
         if isinstance(error, StoreUnavailable) or not _was_store(StoreLayout(path)):
             raise
@@ -45,9 +51,30 @@ def inspect(
             _close(parts)
     again = _opened(path, repair=True, deep=deep, progress=progress)
     left = set(again.findings)
-    found = dict.fromkeys((*report.findings, *again.repaired))
+    found = dict.fromkeys((*lost, *report.findings, *again.repaired))
     mended = tuple(f for f in found if f.kind != "quarantine" and f not in left)
     return VerifyReport(again.findings, again.events, again.streams, mended)
+
+
+def _journal_faults(path: Path) -> tuple[Finding, ...]:
+    """What is wrong with the journal. Opening the store salvages it, and nothing would tell."""
+    layout = StoreLayout(path)
+    if not _was_store(layout) or not layout.objects.is_dir():
+        return ()
+    if not layout.journal.exists():
+        return (Finding("journal", "journal.db is missing: what was not in git yet is lost"),)
+    parts = _parts(path, read_only=False)
+    try:
+        parts.journal.state()
+        parts.journal.check()
+        for row in parts.journal.pending(1 << 40):
+            objects_of(row)
+    except (*FAILURES, AssertionError) as error:
+        message = f"{error}; opening the store keeps what can still be read"
+        return (Finding("journal", message, repairable=True),)
+    finally:
+        _close(parts)
+    return ()
 
 
 def _opened(path: Path, *, repair: bool, deep: bool, progress: Progress | None) -> VerifyReport:

@@ -7,6 +7,7 @@ id. Every step may be repeated after a crash at any point. All of it needs the f
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 import uuid
 from collections.abc import Iterable, Iterator
@@ -16,7 +17,7 @@ from typing import Any
 from gitstore.backends.git import feed
 from gitstore.backends.git.checking_refs import RefsFound, is_sound
 from gitstore.backends.git.checking_rows import ODDITIES
-from gitstore.backends.git.commits import committer_date
+from gitstore.backends.git.commits import SPILL_OVER, GitObject, committer_date
 from gitstore.backends.git.feed import FeedEntry
 from gitstore.backends.git.indexschema import unpack_id
 from gitstore.backends.git.journal import JournalRow, JournalState
@@ -25,7 +26,7 @@ from gitstore.backends.git.parts import Parts
 from gitstore.backends.git.refs import RefUpdate
 from gitstore.backends.git.repository import store_id
 from gitstore.backends.git.rows import objects_of, row_of_commit
-from gitstore.backends.git.salvaging import set_aside, write_objects
+from gitstore.backends.git.salvaging import listed, set_aside, write_objects
 from gitstore.core.errors import EventStoreError
 from gitstore.core.names import encode_name
 from gitstore.core.timestamps import to_microseconds
@@ -45,9 +46,27 @@ class Feed:
     store_id: str
 
 
-def index_rows(parts: Parts) -> Iterator[JournalRow]:
-    """The index's rows that give their commit's id, or whose commit git has; the rest left out."""
-    heads: dict[int, tuple[bytes, int, int]] = {}
+def index_rows(parts: Parts, *, lost: bool = False) -> Iterator[JournalRow]:
+    """The index's rows that give their commit's id, or whose commit git has.
+
+    ``lost``: the others too, for their places; their data may be missing or wrong.
+    """
+    heads: dict[int, tuple[bytes, int]] = {}
+    for raw in _raw_rows(parts):
+        row = _as_row(parts, raw, *heads.get(raw[1], (None, 0)))
+        if row is None:
+            continue
+        # Its successor can be encoded, also where the row itself has no data any more.
+        heads[raw[1]] = (row.commit_id, row.date)
+        sound = _checked(parts, row, has_data=raw[11] is not None)
+        if sound is not None:
+            yield sound
+        elif lost:
+            yield row
+
+
+def _raw_rows(parts: Parts) -> Iterator[tuple[Any, ...]]:
+    """Rows of the index as they lie there, as far as it can be read."""
     after = 0
     while True:
         try:
@@ -56,43 +75,44 @@ def index_rows(parts: Parts) -> Iterator[JournalRow]:
             return
         if not page:
             return
-        for raw in page:
-            row = _index_row(parts, raw, heads.get(raw[1]))
-            if row is not None:
-                heads[raw[1]] = (row.commit_id, row.version, row.date)
-                yield row
+        yield from page
         after = page[-1][0]
 
 
-def _index_row(
-    parts: Parts, raw: tuple[Any, ...], head: tuple[bytes, int, int] | None
+def _as_row(
+    parts: Parts, raw: tuple[Any, ...], parent: bytes | None, date: int
 ) -> JournalRow | None:
-    position, stream, version, kind, time, packed, commit, _, _, _, _, data, metadata = raw
+    """A row of the index in the journal's form, unchecked; ``None`` where it has no sense."""
+    position, stream, version, kind, time, packed, commit, *_, data, metadata = raw
+    if not isinstance(version, int) or not isinstance(commit, bytes) or len(commit) != 20:
+        return None
     try:
-        if data is not None and metadata is not None:
-            parent, above, date = head or (None, 0, 0)
-            row = JournalRow(
-                position,
-                parts.index.stream_name(stream),
-                version,
-                parts.index.word(kind),
-                time,
-                unpack_id(packed) if isinstance(packed, bytes) else packed,
-                commit,
-                parent,
-                committer_date(time, date),
-                data,
-                metadata,
-            )
-            if row.version == above + 1:
-                objects_of(row)
-                return row
-    except _FAILURES:
-        pass  # then git may have it
-    try:
-        return row_of_commit(parts.objects, commit.hex(), position)
+        return JournalRow(
+            position,
+            parts.index.stream_name(stream),
+            version,
+            parts.index.word(kind),
+            time,
+            unpack_id(packed) if isinstance(packed, bytes) else packed,
+            commit,
+            parent,
+            committer_date(time, date),
+            data or b"",
+            metadata or b"{}",
+        )
     except _FAILURES:
         return None
+
+
+def _checked(parts: Parts, row: JournalRow, *, has_data: bool) -> JournalRow | None:
+    """The row where it gives its commit's id, else what git has, else nothing."""
+    with contextlib.suppress(*_FAILURES):
+        if has_data:
+            objects_of(row)
+            return row
+    with contextlib.suppress(*_FAILURES):
+        return row_of_commit(parts.objects, row.commit_id.hex(), row.position)
+    return None
 
 
 def restore_commits(parts: Parts) -> int:
@@ -106,6 +126,53 @@ def restore_commits(parts: Parts) -> int:
             if not is_sound(parts.objects, item.id)
         ),
     )
+
+
+def restore_spilled(parts: Parts) -> int:
+    """Find the blobs again of events whose commit or tree is lost; how many objects were written.
+
+    The index knows all of such an event but its data: the blob that gives the commit's id is it.
+    """
+    lost = list(_spilled_and_lost(parts))
+    if not lost:
+        return 0
+    found = (
+        item
+        for data in _large_blobs(parts)
+        for row in lost
+        for item in _objects_with(row, data)
+        if not is_sound(parts.objects, item.id)
+    )
+    return write_objects(parts.layout, found)
+
+
+def _spilled_and_lost(parts: Parts) -> Iterator[JournalRow]:
+    heads: dict[int, tuple[bytes, int]] = {}
+    for raw in _raw_rows(parts):
+        row = _as_row(parts, raw, *heads.get(raw[1], (None, 0)))
+        if row is None:
+            continue
+        heads[raw[1]] = (row.commit_id, row.date)
+        if raw[11] is None and _checked(parts, row, has_data=False) is None:
+            yield row
+
+
+def _large_blobs(parts: Parts) -> Iterator[bytes]:
+    """Every blob that spilled data may be."""
+    for index in sorted(parts.layout.packs.glob("pack-*.idx")):
+        for name in listed(index):
+            with contextlib.suppress(*_FAILURES):
+                kind, content = parts.objects.read_any(name) or ("", b"")
+                if kind == "blob" and len(content) > SPILL_OVER:
+                    yield content
+
+
+def _objects_with(row: JournalRow, data: bytes) -> list[GitObject]:
+    """The objects of a row with this data, none where they do not give its commit's id."""
+    try:
+        return objects_of(row._replace(data=data))
+    except _FAILURES:
+        return []
 
 
 def mend_feed(parts: Parts, refs: RefsFound) -> None:
@@ -187,7 +254,7 @@ def _positions(parts: Parts, state: JournalState | None) -> Iterator[FeedEntry]:
     waiting: dict[int, JournalRow] = {}
     if state is not None:
         waiting = {r.position: r for r in parts.journal.pending(1 << 40)}
-    for row in index_rows(parts):
+    for row in index_rows(parts, lost=True):
         for position in sorted(p for p in waiting if p < row.position):
             yield _entry_of(waiting.pop(position))
         waiting.pop(row.position, None)
@@ -260,35 +327,11 @@ def _rows_of(
 
 def _rows_without_commits(parts: Parts) -> Iterator[JournalRow]:
     """What the index knows of events whose commits git has lost for good."""
-    after = 0
-    while True:
-        try:
-            page = parts.index.raw_page(after, 2**63 - 1, _PAGE)
-        except _FAILURES:
-            return
-        if not page:
-            return
-        for raw in page:
-            position, stream, version, kind, time, packed, commit, *_, data, metadata = raw
-            try:
-                if data is None or is_sound(parts.objects, commit.hex()):
-                    continue
-                yield JournalRow(
-                    position,
-                    parts.index.stream_name(stream),
-                    version,
-                    parts.index.word(kind),
-                    time,
-                    unpack_id(packed) if isinstance(packed, bytes) else packed,
-                    commit,
-                    None,
-                    committer_date(time, 0),
-                    data,
-                    metadata,
-                )
-            except _FAILURES:
-                continue  # the row itself is damaged
-        after = page[-1][0]
+    for raw in _raw_rows(parts):
+        row = _as_row(parts, raw, None, 0)
+        known = row is not None and raw[11] is not None and raw[12] is not None
+        if row is not None and known and not is_sound(parts.objects, row.commit_id.hex()):
+            yield row
 
 
 def _entry_of(row: JournalRow) -> FeedEntry:

@@ -26,7 +26,12 @@ from gitstore.backends.git.journal import JournalRow
 from gitstore.backends.git.layout import FEED, FORMAT, QUARANTINE, STREAMS, StoreLayout
 from gitstore.backends.git.objects import Objects
 from gitstore.backends.git.parts import Parts
-from gitstore.backends.git.rebuilding import mend_feed, rebuild_index, restore_commits
+from gitstore.backends.git.rebuilding import (
+    mend_feed,
+    rebuild_index,
+    restore_commits,
+    restore_spilled,
+)
 from gitstore.backends.git.recovery import prepare_journal
 from gitstore.backends.git.refs import RefUpdate
 from gitstore.backends.git.repository import CONFIG, check_format, format_objects
@@ -63,6 +68,7 @@ def make_openable(parts: Parts) -> None:
         fresh = _fresh(parts)
         _mend_format(fresh)
         restore_commits(fresh)
+        restore_spilled(fresh)
         mend_feed(fresh, look_at_refs(layout))
         _drop_empty_quarantine(fresh, look_at_refs(layout))
         fresh.objects.close()

@@ -120,7 +120,7 @@ def _salvage_pack(layout: StoreLayout, pack: Path) -> None:
 
 def _readable(objects: Objects, pack: Path) -> Iterator[GitObject]:
     """Every object of a damaged pack that still is what its index calls it, or is whole."""
-    for name in _listed(pack.with_suffix(".idx")):
+    for name in listed(pack.with_suffix(".idx")):
         try:
             found = objects.read_any(name)
         except StoreCorrupted:
@@ -132,8 +132,8 @@ def _readable(objects: Objects, pack: Path) -> Iterator[GitObject]:
     yield from _scanned(pack.read_bytes())
 
 
-def _listed(index: Path) -> Iterator[str]:
-    """The ids in a pack index, version 2, as far as it can be read (gitformat-pack(5))."""
+def listed(index: Path) -> Iterator[str]:
+    """The ids in a pack's index, version 2, as far as it can be read (gitformat-pack(5))."""
     table = index.read_bytes() if index.exists() else b""
     if not table.startswith(b"\xfftOc\0\0\0\2") or len(table) < 1032:
         return
