@@ -35,7 +35,9 @@ def inspect(
             return replace(report, repaired=(*lost, *report.repaired))
         return replace(report, findings=(*lost, *report.findings))
     except FAILURES as error:
-        if isinstance(error, StoreUnavailable) or not _was_store(StoreLayout(path)):
+        layout = StoreLayout(path)
+        locked_out = isinstance(error, StoreUnavailable) and layout.local.is_dir()
+        if locked_out or not _was_store(layout):
             raise
         first = _finding(error)
         report = _from_outside(path, first, deep=deep, progress=progress)

@@ -7,6 +7,7 @@ before it can be read after it.
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 from gitstore.backends.disk.files import DIRECTORY_MODE
@@ -21,6 +22,7 @@ from gitstore.backends.git.checking_rows import RowWalk
 from gitstore.backends.git.checking_types import check_type_index, rebuild_type_index
 from gitstore.backends.git.commits import GitObject
 from gitstore.backends.git.findings import Doubt, silent
+from gitstore.backends.git.flushing import Flusher
 from gitstore.backends.git.index import IndexDamaged
 from gitstore.backends.git.journal import JournalRow
 from gitstore.backends.git.layout import FEED, FORMAT, QUARANTINE, STREAMS, StoreLayout
@@ -36,9 +38,10 @@ from gitstore.backends.git.recovery import prepare_journal
 from gitstore.backends.git.refs import RefUpdate
 from gitstore.backends.git.repository import CONFIG, check_format, format_objects
 from gitstore.backends.git.salvaging import put, salvage_objects, set_aside, write_objects
-from gitstore.core.errors import EventStoreError, UnsupportedFormat
+from gitstore.core.errors import EventStoreError
 
 _MINIMAL = f"[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n\tbare = true\n{CONFIG}"
+_FORMAT_SUBJECT = re.compile(r"gitstore format \d+").fullmatch
 _PACKED_HEADER = b"# pack-refs with: peeled fully-peeled sorted "
 
 
@@ -120,17 +123,23 @@ def _mend_format(parts: Parts) -> None:
         return
     page = format_objects()
     write_objects(parts.layout, [GitObject.of("tree", b""), *page])
-    try:
-        check_format(parts.layout, parts.refs, parts.objects)
-    except UnsupportedFormat:
-        if parts.refs.read(FORMAT) is not None:
-            raise  # a newer version's: not ours to mend
-    except EventStoreError:
-        pass  # its commit is lost
-    else:
+    at = look_at_refs(parts.layout).ids.get(FORMAT)
+    subject = _subject_of(parts, at) if at else ""
+    if at == page[-1].id or _FORMAT_SUBJECT(subject):
+        check_format(parts.layout, parts.refs, parts.objects)  # raises for a newer version's
         return
-    at = parts.refs.read(FORMAT)
+    if at and subject:
+        Flusher(parts).quarantine(FORMAT, at)
     parts.refs.move([RefUpdate(FORMAT, page[-1].id, frozenset({at}))])
+
+
+def _subject_of(parts: Parts, commit: str) -> str:
+    """The first line of a commit's message, empty where the commit is lost."""
+    try:
+        content = parts.objects.read(commit)
+    except EventStoreError:
+        return ""
+    return content.partition(b"\n\n")[2].partition(b"\n")[0].decode(errors="replace")
 
 
 def _mend_index(parts: Parts) -> None:
