@@ -1,6 +1,15 @@
 """The workloads, by name, in the order they run."""
 
-from benchmarks.workloads import append, batches, million, reads, startup, sustained, visible
+from benchmarks.workloads import (
+    append,
+    batches,
+    million,
+    reads,
+    startup,
+    sustained,
+    verify,
+    visible,
+)
 from benchmarks.workloads.base import Context, Workload
 
 WORKLOADS: dict[str, Workload] = {
@@ -10,6 +19,7 @@ WORKLOADS: dict[str, Workload] = {
     "batches": batches.run,
     "reads": reads.run,
     "million": million.run,
+    "verify": verify.run,
     "startup": startup.run,
 }
 

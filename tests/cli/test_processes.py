@@ -219,7 +219,19 @@ def test_a_command_loads_only_its_own_module(cli: Cli) -> None:
 
 @pytest.mark.parametrize(
     "command",
-    ["", "init", "status", "append", "import", "list", "show", "streams", "log", "follow"],
+    [
+        "",
+        "init",
+        "status",
+        "append",
+        "import",
+        "list",
+        "show",
+        "streams",
+        "log",
+        "follow",
+        "verify",
+    ],
 )
 def test_every_help_has_an_example(command: str) -> None:
     """And says what the command is for."""

@@ -60,7 +60,7 @@ class Verifier:
         frame = list(check_frame(self._parts.layout))
         if any("directory" in finding.message for finding in frame):
             return VerifyReport(tuple(frame), 0, 0)  # nothing below can be looked at
-        findings = [*frame, *self._reconcile()]
+        findings = list(frame)
         with ThreadPoolExecutor(1, "gitstore-verify") as beside:
             files = beside.submit(self._files)
             more, events, streams = self._events()
@@ -108,13 +108,6 @@ class Verifier:
 
     # Events
 
-    def _reconcile(self) -> Iterator[Finding]:
-        if self._look_through is not None:
-            try:
-                self._look_through()
-            except FAILURES as error:
-                yield Finding(*_kind_and_message(error), repairable=True)
-
     def _events(self) -> tuple[list[Finding], int, int]:
         walk = RowWalk(self._parts, self._progress)
         try:
@@ -123,12 +116,22 @@ class Verifier:
                     break
             with self._still():
                 return self._end(walk)
-        except Doubt:
-            pass  # a live writer, or damage: what stands still tells
-        except FAILURES:
-            pass
+        except Doubt as doubt:  # a live writer, others who moved refs, or damage
+            first = doubt.finding
+        except FAILURES as error:
+            first = _finding_of(error)
+        noticed = list(self._reconcile()) if first.kind != "index" else []
         with self._still():
-            return self._look_again()
+            findings, events, streams = self._look_again()
+        return [*noticed, *findings], events, streams
+
+    def _reconcile(self) -> Iterator[Finding]:
+        """Let the store adopt or set aside what others did; never by an index that is in doubt."""
+        if self._look_through is not None:
+            try:
+                self._look_through()
+            except FAILURES as error:
+                yield _finding_of(error)
 
     def _end(self, walk: RowWalk) -> tuple[list[Finding], int, int]:
         """Catch up and compare the ends; nothing moves."""
@@ -144,7 +147,7 @@ class Verifier:
         except Doubt as doubt:
             first = doubt.finding
         except FAILURES as error:
-            first = Finding(*_kind_and_message(error), repairable=True)
+            first = _finding_of(error)
         refs = look_at_refs(self._parts.layout)
         events = _event_refs(refs)
         thorough = StreamWalk(self._parts, events, self._progress)
@@ -194,16 +197,16 @@ def _raised(kind: Kind, check: Callable[[], None]) -> Iterator[Finding]:
         yield Finding(kind, str(error), repairable=True)
 
 
-def _kind_and_message(error: BaseException) -> tuple[Kind, str]:
+def _finding_of(error: BaseException) -> Finding:
+    """What an error that nobody expected here is about, as far as it says so."""
     text = str(error) or type(error).__name__
-    kind: Kind = "stream"
-    if "index.db" in text:
-        kind = "index"
-    elif "journal" in text:
-        kind = "journal"
-    elif "feed" in text:
-        kind = "feed"
-    return kind, text
+    named: tuple[tuple[Kind, str], ...] = (
+        ("index", "index.db"),
+        ("journal", "journal"),
+        ("feed", "feed"),
+    )
+    kind: Kind = next((kind for kind, word in named if word in text), "stream")
+    return Finding(kind, text, repairable=True)
 
 
 def verify_and_repair(

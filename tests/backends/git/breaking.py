@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import random
 import shutil
 import sqlite3
@@ -231,7 +232,8 @@ def _filtered(opened: Any) -> Iterator[Any]:
 
 
 def _whole(recorded: Any) -> tuple[Any, ...]:
-    return (recorded.position, recorded.commit, repr(recorded.event))
+    event = json.dumps(recorded.event.to_dict(), sort_keys=True)
+    return (recorded.position, recorded.commit, event)
 
 
 def by_commit(events: Iterable[tuple[Any, ...]]) -> dict[str, tuple[Any, ...]]:

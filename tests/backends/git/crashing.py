@@ -21,6 +21,7 @@ from programs import PROGRAMS, ack, open_git, program, say
 
 from gitstore import DomainEvent, RecordedEvent
 from gitstore.backends.git.background import BackgroundFlush
+from gitstore.backends.git.inspecting import inspect
 
 
 @program
@@ -185,6 +186,10 @@ def _close(store: Path, tell: Tell) -> None:
     opened.close()
 
 
+def _repair(store: Path, _: Tell) -> None:
+    inspect(store, repair=True)
+
+
 _SCENARIOS: dict[str, Callable[[Path, Tell], None]] = {
     "few": _few,
     "many": _many,
@@ -192,6 +197,7 @@ _SCENARIOS: dict[str, Callable[[Path, Tell], None]] = {
     "append": _append_mode,
     "open": _open_and_read,
     "close": _close,
+    "repair": _repair,
 }
 
 
