@@ -28,15 +28,12 @@ from gitstore.backends.git.journal import JournalRow
 from gitstore.backends.git.layout import FEED, FORMAT, QUARANTINE, STREAMS, StoreLayout
 from gitstore.backends.git.objects import Objects
 from gitstore.backends.git.parts import Parts
-from gitstore.backends.git.rebuilding import (
-    mend_feed,
-    rebuild_index,
-    restore_commits,
-    restore_spilled,
-)
+from gitstore.backends.git.rebuilding import rebuild_index
 from gitstore.backends.git.recovery import prepare_journal
+from gitstore.backends.git.refeeding import mend_feed
 from gitstore.backends.git.refs import RefUpdate
 from gitstore.backends.git.repository import CONFIG, check_format, format_objects
+from gitstore.backends.git.restoring import restore_commits, restore_spilled
 from gitstore.backends.git.salvaging import put, salvage_objects, set_aside, write_objects
 from gitstore.core.errors import EventStoreError
 

@@ -81,8 +81,7 @@ def write_objects(layout: StoreLayout, objects: Iterable[GitObject]) -> int:
 
 
 def _write(layout: StoreLayout, builder: PackBuilder) -> int:
-    # Refs hold what it has, or will when the repair is through; until then `.keep` is not needed,
-    # because git prunes nothing that is young.
+    # Most of it is held by refs already, and the rest soon: git leaves alone what is young.
     builder.write(layout.packs).unlink(missing_ok=True)
     return len(builder)
 

@@ -13,6 +13,7 @@ import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from typing import NamedTuple
 
 from gitstore.backends.git.checking_files import check_frame, check_objects
 from gitstore.backends.git.checking_refs import (
@@ -34,8 +35,17 @@ from gitstore.core.errors import EventStoreError, StoreCorrupted
 _FEW = 2_000
 """Events to catch up with under the lock: as many as a flush moves in the time it takes."""
 _ROUNDS = 5
+_WITHOUT_LOCK = 10
 FAILURES = (EventStoreError, sqlite3.Error, OSError, *ODDITIES)
 """What damage raises on its way."""
+
+
+class Seen(NamedTuple):
+    """What a look at the events found, and how much it looked at."""
+
+    findings: list[Finding]
+    events: int
+    streams: int
 
 
 class Verifier:
@@ -63,12 +73,11 @@ class Verifier:
         findings = list(frame)
         with ThreadPoolExecutor(1, "gitstore-verify") as beside:
             files = beside.submit(self._files)
-            more, events, streams = self._events()
-            findings += more
-            findings += files.result()
+            seen = self._events()
+            findings += [*seen.findings, *files.result()]
         findings += self._rest()
         self._parts.objects.close()
-        return VerifyReport(tuple(dict.fromkeys(findings)), events, streams)
+        return VerifyReport(tuple(dict.fromkeys(findings)), seen.events, seen.streams)
 
     # Files
 
@@ -108,7 +117,19 @@ class Verifier:
 
     # Events
 
-    def _events(self) -> tuple[list[Finding], int, int]:
+    def _events(self) -> Seen:
+        # Who cannot take the lock looks again and again, until no writer came between.
+        for _ in range(_WITHOUT_LOCK if self._parts.read_only else 1):
+            seen = self._glance()
+            if isinstance(seen, Seen):
+                return seen
+        noticed = list(self._reconcile()) if seen.kind != "index" else []
+        with self._still():
+            again = self._look_again()
+        return again._replace(findings=[*noticed, *again.findings])
+
+    def _glance(self) -> Seen | Finding:
+        """The fast look, or the first thing that raised a doubt."""
         walk = RowWalk(self._parts, self._progress)
         try:
             for _ in range(_ROUNDS):
@@ -117,13 +138,9 @@ class Verifier:
             with self._still():
                 return self._end(walk)
         except Doubt as doubt:  # a live writer, others who moved refs, or damage
-            first = doubt.finding
+            return doubt.finding
         except FAILURES as error:
-            first = _finding_of(error)
-        noticed = list(self._reconcile()) if first.kind != "index" else []
-        with self._still():
-            findings, events, streams = self._look_again()
-        return [*noticed, *findings], events, streams
+            return _finding_of(error)
 
     def _reconcile(self) -> Iterator[Finding]:
         """Let the store adopt or set aside what others did; never by an index that is in doubt."""
@@ -133,14 +150,14 @@ class Verifier:
             except FAILURES as error:
                 yield _finding_of(error)
 
-    def _end(self, walk: RowWalk) -> tuple[list[Finding], int, int]:
+    def _end(self, walk: RowWalk) -> Seen:
         """Catch up and compare the ends; nothing moves."""
         walk.go()
         refs = look_at_refs(self._parts.layout)
         walk.finish(_event_refs(refs))
-        return refs.findings, walk.events, walk.streams
+        return Seen(refs.findings, walk.events, walk.streams)
 
-    def _look_again(self) -> tuple[list[Finding], int, int]:
+    def _look_again(self) -> Seen:
         walk = RowWalk(self._parts, self._progress)
         try:
             return self._end(walk)
@@ -152,7 +169,7 @@ class Verifier:
         events = _event_refs(refs)
         thorough = StreamWalk(self._parts, events, self._progress)
         findings = [*refs.findings, *thorough.run()]
-        return findings or [first], thorough.events, len(events)
+        return Seen(findings or [first], thorough.events, len(events))
 
     # The rest
 

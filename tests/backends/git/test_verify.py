@@ -198,6 +198,31 @@ def test_a_read_only_store_is_verified_without_writing(place: Path) -> None:
         object.__setattr__(parts, "read_only", False)
 
 
+def test_a_read_only_look_beside_a_writer(place: Path) -> None:
+    """Who cannot take the lock takes no flush for damage."""
+    store = place / "events.git"
+    filled(store, 300, 9)
+    stop = threading.Event()
+
+    def write() -> None:
+        with reopen(store) as writer:
+            while not stop.wait(0.02):
+                writer.append(DomainEvent("task-1", "Noted"))
+                writer.flush()
+
+    with reopen(store) as opened:
+        object.__setattr__(opened._parts, "read_only", True)
+        thread = threading.Thread(target=write)
+        thread.start()
+        try:
+            reports = [opened.verify() for _ in range(5)]
+        finally:
+            stop.set()
+            thread.join()
+            object.__setattr__(opened._parts, "read_only", False)
+    assert [report.findings for report in reports] == [()] * 5
+
+
 def test_what_was_never_a_store_is_not_found(place: Path) -> None:
     """No report, and above all no repair, of somebody else's directory."""
     (place / "other").mkdir()
