@@ -112,6 +112,8 @@ def test_no_store_is_no_damage(cli: Cli, tmp_path: Path) -> None:
     """A missing default store has no events; one that was named is an error."""
     ran = cli.ok("verify")
     assert (ran.out, ran.err.startswith("No events yet")) == ("", True)
+    assert cli.ok("verify", "-f", "json").json["ok"] is True
+    assert not cli.default_store.exists()
     ran = cli("verify", "--store", tmp_path / "nowhere.git")
     assert ran.code == 1
     assert "no event store" in ran.err

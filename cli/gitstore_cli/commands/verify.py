@@ -36,11 +36,12 @@ def command(env: Env, form: str, repair: bool, deep: bool) -> int:
     Others may append meanwhile. Damage is named, one line each, with the events concerned. Repair
     deletes nothing: damaged files are kept in gitstore/salvage inside the store.
     """
+    from gitstore.backends.git.findings import VerifyReport
+
     place = find_place(env)
     if place.is_default and place.is_missing:
         say_no_events(env, place)
-        if form == "json":
-            env.answer("[]")
+        _write(env, form, VerifyReport((), 0, 0))
         return OK
     report = _report(env, place, repair=repair, deep=deep)
     _write(env, form, report)

@@ -110,6 +110,7 @@ class GitEventStore(BaseEventStore):
         try:
             store._upkeep.prepare(create=create)
         except BaseException:
+            atexit.unregister(store._at_exit)
             store._release()
             raise
         return store

@@ -119,10 +119,12 @@ class Verifier:
 
     def _events(self) -> Seen:
         # Who cannot take the lock looks again and again, until no writer came between.
-        for _ in range(_WITHOUT_LOCK if self._parts.read_only else 1):
-            seen = self._glance()
-            if isinstance(seen, Seen):
-                return seen
+        seen = self._glance()
+        for _ in range(_WITHOUT_LOCK if self._parts.read_only else 0):
+            if isinstance(seen, Finding):
+                seen = self._glance()
+        if isinstance(seen, Seen):
+            return seen
         noticed = list(self._reconcile()) if seen.kind != "index" else []
         with self._still():
             again = self._look_again()
