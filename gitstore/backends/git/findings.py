@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
@@ -61,6 +62,17 @@ class Doubt(Exception):
     def __init__(self, finding: Finding) -> None:
         super().__init__(finding.message)
         self.finding = finding
+
+
+def in_turns(progress: Progress) -> Progress:
+    """``progress``, called by one thread at a time."""
+    lock = threading.Lock()
+
+    def tell(what: str, done: int, total: int) -> None:
+        with lock:
+            progress(what, done, total)
+
+    return tell
 
 
 def silent(what: str, done: int, total: int) -> None:

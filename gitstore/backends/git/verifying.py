@@ -25,7 +25,15 @@ from gitstore.backends.git.checking_refs import (
 from gitstore.backends.git.checking_rows import ODDITIES, RowWalk
 from gitstore.backends.git.checking_streams import StreamWalk
 from gitstore.backends.git.checking_types import check_type_index
-from gitstore.backends.git.findings import Doubt, Finding, Kind, Progress, VerifyReport, silent
+from gitstore.backends.git.findings import (
+    Doubt,
+    Finding,
+    Kind,
+    Progress,
+    VerifyReport,
+    in_turns,
+    silent,
+)
 from gitstore.backends.git.gitcommand import Git, GitFailed
 from gitstore.backends.git.layout import FEED, STREAMS
 from gitstore.backends.git.objects import Objects
@@ -63,14 +71,13 @@ class Verifier:
         self._parts = replace(parts, objects=Objects(parts.layout))
         self._look_through = look_through
         self._deep = deep
-        self._progress = progress or silent
+        self._progress = in_turns(progress) if progress else silent
 
     def run(self) -> VerifyReport:
         """Look at everything. Takes the flush lock, which must not be held."""
-        frame = list(check_frame(self._parts.layout))
-        if any("directory" in finding.message for finding in frame):
-            return VerifyReport(tuple(frame), 0, 0)  # nothing below can be looked at
-        findings = list(frame)
+        findings = list(check_frame(self._parts.layout))
+        if not self._parts.layout.objects.is_dir():
+            return VerifyReport(tuple(findings), 0, 0)  # there is nothing to look at
         with ThreadPoolExecutor(1, "gitstore-verify") as beside:
             files = beside.submit(self._files)
             seen = self._events()
@@ -112,7 +119,7 @@ class Verifier:
         try:
             Git(self._parts.layout.root).run("fsck", "--full", "--strict", "--no-dangling")
         except GitFailed as error:
-            for line in error.stderr.splitlines() or [str(error)]:
+            for line in (error.stdout + error.stderr).splitlines() or [str(error)]:
                 yield Finding("objects", f"git fsck: {line}")
 
     # Events

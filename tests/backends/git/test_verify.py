@@ -121,6 +121,25 @@ def test_a_secondary_index_that_lies_is_found(place: Path) -> None:
     assert inspect(store, repair=True).ok
 
 
+def test_deep_says_what_git_fsck_says(place: Path) -> None:
+    """What only git's own check knows becomes a finding: here an object that another ref lacks."""
+    store = place / "events.git"
+    filled(store)
+    tree = f"100644 blob {'1' * 40}\tlost\n"
+    made = git(store, "mktree", "--missing", stdin=tree).strip()
+    git(store, "update-ref", "refs/heads/mine", _commit(store, made))
+    with reopen(store) as opened:
+        assert opened.verify().ok
+        report = opened.verify(deep=True)
+    assert kinds(report) == {"objects"}
+    assert any("missing blob" in finding.message for finding in report.findings)
+
+
+def _commit(store: Path, tree: str) -> str:
+    identity = ("-c", "user.name=x", "-c", "user.email=x@x")
+    return git(store, *identity, "commit-tree", tree, "-m", "mine").strip()
+
+
 REFS: dict[str, tuple[str, str]] = {
     "garbage": ("refs/streams/task-0", "garbage\n"),
     "symbolic": ("refs/streams/task-0", "ref: refs/streams/task-1\n"),
