@@ -138,7 +138,7 @@ class StreamWalk:
             try:
                 objects_of(row)
             except (StoreCorrupted, *ODDITIES) as error:
-                message = f"the row of {place} cannot be read: {error}"
+                message = f"the row of {place} is damaged, a repair can only keep it aside: {error}"
                 yield Finding("journal", message, stream=row.stream, commit=commit, repairable=True)
             if row.parent is not None and row.parent.hex() not in self._commits:
                 message = f"{place} waits for a parent that is missing"

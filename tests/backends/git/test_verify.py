@@ -60,6 +60,11 @@ def test_events_that_wait_are_verified_too(place: Path, monkeypatch: pytest.Monk
         report = opened.verify()
         assert kinds(report) >= {"journal"}
         assert "task-1@2" in report.findings[0].message
+        report = opened.verify(repair=True)
+        assert report.ok
+        assert any("task-1@2" in finding.message for finding in report.repaired)
+        assert [e.event.data for e in opened.read_all()] == [1, "s" * 9_000]
+    assert list((place / "events.git" / "gitstore" / "salvage").glob("journal-*.db"))
 
 
 def test_progress_is_told(place: Path) -> None:
