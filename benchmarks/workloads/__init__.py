@@ -9,6 +9,7 @@ from benchmarks.workloads import (
     sustained,
     types,
     upkeep,
+    verify,
     visible,
 )
 from benchmarks.workloads.base import Context, Workload
@@ -21,6 +22,7 @@ WORKLOADS: dict[str, Workload] = {
     "reads": reads.run,
     "million": million.run,
     "types": types.run,
+    "verify": verify.run,
     "startup": startup.run,
     "upkeep": upkeep.run,
 }

@@ -22,6 +22,7 @@ _COMMANDS = {
     "streams": "streams",
     "log": "log",
     "follow": "follow",
+    "verify": "verify",
     "maintain": "maintain",
 }
 _EXAMPLES = """\b

@@ -231,6 +231,7 @@ def test_a_command_loads_only_its_own_module(cli: Cli) -> None:
         "log",
         "follow",
         "maintain",
+        "verify",
     ],
 )
 def test_every_help_has_an_example(command: str) -> None:

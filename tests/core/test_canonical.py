@@ -222,3 +222,35 @@ def test_large_texts_cost_little(filling: str) -> None:
     finally:
         tracemalloc.stop()
     assert most < 40 * len(encoded)
+
+
+@given(json_values)
+def test_law_what_was_encoded_is_read_as_canonical(value: Any) -> None:
+    """``read_canonical`` gives back what ``encode`` wrote, to the type of each number."""
+    assert same(canonical.read_canonical(canonical.encode(value)), value)
+
+
+@pytest.mark.parametrize("nan", [False, True])
+@given(value=json_values)
+def test_law_other_texts_of_a_value_are_refused(nan: bool, value: Any) -> None:
+    """A text is read exactly where encoding its value gives it again."""
+    text = json.dumps([value, float("nan")] if nan else value).encode()
+    try:
+        canonical.read_canonical(text)
+    except InvalidEvent:
+        return
+    assert canonical.encode(canonical.decode(text)) == text
+
+
+OTHER_FORMS = [
+    b" 1", b"1 ", b'{"b":1,"a":2}', b'{"a":1,"a":1}', b'{"a": 1}', b"1e16", b"1E+16", b"1.50",
+    b"-0", b"1e5", b'"\\u0041"', b"18446744073709551616", b"[" * 251 + b"]" * 251, b"", b"{",
+    b"NaN", b"\xff", b"1e999",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", OTHER_FORMS, ids=range(len(OTHER_FORMS)))
+def test_what_is_not_canonical_is_refused(text: bytes) -> None:
+    """Spaces, another order, a key twice, another form of a number, too deep, no JSON."""
+    with pytest.raises(InvalidEvent):
+        canonical.read_canonical(text)

@@ -21,7 +21,8 @@ _COMMIT = re.compile(
     re.DOTALL,
 )
 _SPAN = re.compile(
-    rb"tree [0-9a-f]{40}\n(?:parent ([0-9a-f]{40})\n)?author [^\n]*\ncommitter [^\n]*\n\n"
+    rb"tree [0-9a-f]{40}\n(?:parent ([0-9a-f]{40})\n)?author [^\n]*\n"
+    rb"committer [^\n]* (\d{1,11}) \+0000\n\n"
     rb"(?:feed [^\n]+|[0-9]+ events?, ([1-9][0-9]{0,18})(?:\.\.([1-9][0-9]{0,18}))?)\n"
 )
 _LINE = re.compile(r"([1-9][0-9]{0,18}) (\S+) (.+)@([1-9][0-9]{0,18}) ([0-9a-f]{40})")
@@ -49,9 +50,10 @@ class FeedCommit:
 
 
 class FeedSpan(NamedTuple):
-    """What the head of a feed commit says: the positions it lists, 0 and 0 in the first."""
+    """What the head of a feed commit says: the positions it lists, 0 where a store begins."""
 
     parent: str | None
+    date: int
     first: int
     last: int
 
@@ -63,8 +65,19 @@ def encode_beginning(parent: str | None, date: int, store_id: str) -> GitObject:
 
 def encode_feed(parent: str, date: int, entries: Sequence[FeedEntry]) -> GitObject:
     """The commit that lists ``entries`` (at least one) after ``parent``."""
-    lines = [f"{e.position} {e.type} {e.stream_id}@{e.version} {e.commit}\n" for e in entries]
-    return _commit(parent, date, f"{_subject(entries)}\n\n{''.join(lines)}".encode())
+    lines = [line_of(e.position, e.type, e.stream_id, e.version, e.commit) for e in entries]
+    return encode_lines(parent, date, entries[0].position, entries[-1].position, lines)
+
+
+def encode_lines(parent: str, date: int, first: int, last: int, lines: Sequence[str]) -> GitObject:
+    """The commit of lines that ``line_of`` made, for positions ``first`` to ``last``."""
+    message = f"{_subject(len(lines), first, last)}\n\n{''.join(lines)}"
+    return _commit(parent, date, message.encode())
+
+
+def line_of(position: int, type_name: str, stream_id: str, version: int, commit: str) -> str:
+    """The line of one event."""
+    return f"{position} {type_name} {stream_id}@{version} {commit}\n"
 
 
 def decode_feed(content: bytes) -> FeedCommit:
@@ -82,7 +95,7 @@ def decode_feed(content: bytes) -> FeedCommit:
     if not parent or lines.pop() != "" or not lines:
         raise StoreCorrupted("the feed has a commit that is not in its form")
     entries = tuple(map(_parse_line, lines))
-    if title != _subject(entries):
+    if title != _subject(len(entries), entries[0].position, entries[-1].position):
         raise StoreCorrupted(f"the feed has a commit that does not list what it says: {title!r}")
     return FeedCommit(parent.decode(), int(date), entries)
 
@@ -92,8 +105,9 @@ def span_of(content: bytes) -> FeedSpan:
     match = _SPAN.match(content)
     if match is None:
         raise StoreCorrupted("the feed has a commit that is not in its form")
-    parent, first, last = match.groups()
-    return FeedSpan(parent.decode() if parent else None, int(first or 0), int(last or first or 0))
+    parent, date, first, last = match.groups()
+    above = parent.decode() if parent else None
+    return FeedSpan(above, int(date), int(first or 0), int(last or first or 0))
 
 
 def read_back(objects: Objects, tip: str, until: str | None = None) -> Iterator[FeedCommit]:
@@ -126,11 +140,8 @@ def commits_since(objects: Objects, tip: str, since: str | None) -> list[str] | 
     return found[::-1]
 
 
-def _subject(entries: Sequence[FeedEntry]) -> str:
-    first, last = entries[0].position, entries[-1].position
-    if len(entries) == 1:
-        return f"1 event, {first}"
-    return f"{len(entries)} events, {first}..{last}"
+def _subject(count: int, first: int, last: int) -> str:
+    return f"1 event, {first}" if count == 1 else f"{count} events, {first}..{last}"
 
 
 def _commit(parent: str | None, date: int, message: bytes) -> GitObject:

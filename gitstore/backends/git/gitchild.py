@@ -11,15 +11,13 @@ import re
 import select
 import subprocess
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from gitstore.backends.git.findings import Progress
 from gitstore.backends.git.gitcommand import Git, GitFailed, clean_environment
 from gitstore.core.errors import StoreUnavailable
-
-Progress = Callable[[str, int, int], None]
-"""Called with what is being done, how much of it is done, and of how much."""
 
 _POLL_MILLISECONDS = 100
 _PATIENCE = 5.0

@@ -52,14 +52,15 @@ _PLUMBING = (
 
 
 class GitFailed(EventStoreError):
-    """A git command failed. ``command``, ``code`` and ``stderr`` say how."""
+    """A git command failed. ``command``, ``code``, ``stderr`` and ``stdout`` say how."""
 
     hint = "Read git's own message above; the store's events are as they were."
 
-    def __init__(self, command: Sequence[str], code: int, stderr: str) -> None:
+    def __init__(self, command: Sequence[str], code: int, stderr: str, stdout: str = "") -> None:
         self.command = tuple(command)
         self.code = code
         self.stderr = stderr
+        self.stdout = stdout
         super().__init__(f"git {command[0]} failed ({code}): {stderr.strip()}")
 
 
@@ -85,7 +86,10 @@ class Git:
         """Standard output of ``git <arguments>``; ``GitFailed`` unless it ends as expected."""
         done = _run(self.command(*arguments), stdin)
         if done.returncode not in ends:
-            raise GitFailed(arguments, done.returncode, done.stderr.decode(errors="replace"))
+            said, complained = (
+                text.decode(errors="replace") for text in (done.stdout, done.stderr)
+            )
+            raise GitFailed(arguments, done.returncode, complained, said)
         return done.stdout
 
     def command(self, *arguments: str) -> list[str]:

@@ -322,6 +322,27 @@ class Journal:
         self._connections.get().execute("UPDATE state SET refs = ?", (json.dumps(list(refs)),))
 
     @_reports_damage
+    def restart(self, flushed: int, feed: str, store_id: str, *, renumber: bool) -> None:
+        """Take over a repaired feed that lists ``flushed`` events, in one transaction.
+
+        ``renumber``: positions were given anew, and what waits comes after them.
+        """
+        db = self._connections.get()
+        with transaction(db):
+            db.execute(
+                "UPDATE state SET flushed = ?, listed = ?, feed = ?, refs = '[]', intent = NULL, "
+                "store_id = ?",
+                (flushed, flushed, feed, store_id),
+            )
+            if renumber:
+                rows = db.execute("SELECT position FROM pending ORDER BY position").fetchall()
+                db.execute("UPDATE pending SET position = -position")
+                db.executemany(
+                    "UPDATE pending SET position = ? WHERE position = ?",
+                    [(flushed + n, -old) for n, (old,) in enumerate(rows, 1)],
+                )
+
+    @_reports_damage
     def checkpoint(self) -> None:
         """Move the log into the file when it has grown; the log's file keeps its size."""
         log = self._layout.journal.with_name("journal.db-wal")

@@ -21,7 +21,8 @@ from pathlib import Path
 
 from gitstore.backends.disk.files import FILE_MODE, disk_errors_told
 from gitstore.backends.disk.locks import FileLock
-from gitstore.backends.git.gitchild import GitChild, MaintenanceEnded, Progress
+from gitstore.backends.git.findings import Progress
+from gitstore.backends.git.gitchild import GitChild, MaintenanceEnded
 from gitstore.backends.git.gitcommand import Git, GitFailed
 from gitstore.backends.git.layout import StoreLayout
 from gitstore.backends.git.packfiles import KEPT

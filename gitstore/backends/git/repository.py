@@ -29,7 +29,7 @@ FORMAT_VERSION = 1
 _STALE_SECONDS = 600
 _SUBJECT = f"gitstore format {FORMAT_VERSION}"
 
-_CONFIG = """\
+CONFIG = """\
 [core]
 	useReplaceRefs = false
 	logAllRefUpdates = false
@@ -178,9 +178,9 @@ def format_objects() -> list[GitObject]:
 
 
 def _settings() -> Iterator[tuple[str, str]]:
-    """The names and values of ``_CONFIG``."""
+    """The names and values of ``CONFIG``."""
     section = ""
-    for line in _CONFIG.splitlines():
+    for line in CONFIG.splitlines():
         if line.startswith("["):
             section = line.strip("[]")
         else:
@@ -191,7 +191,7 @@ def _settings() -> Iterator[tuple[str, str]]:
 def _fill(layout: StoreLayout, clock: Clock) -> None:
     """What makes a bare repository an event store."""
     with (layout.root / "config").open("a") as config:
-        config.write(_CONFIG)
+        config.write(CONFIG)
     layout.root.chmod(DIRECTORY_MODE)
     layout.local.mkdir(mode=DIRECTORY_MODE)
     layout.stream_refs.mkdir(mode=DIRECTORY_MODE, exist_ok=True)

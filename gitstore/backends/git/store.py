@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Literal
 
 from gitstore.backends.disk.files import disk_errors_told, holds_wal
-from gitstore.backends.git import clones, repository
+from gitstore.backends.git import clones, repairing, repository
 from gitstore.backends.git.automatic import AutomaticMaintenance
 from gitstore.backends.git.background import BackgroundFlush
 from gitstore.backends.git.clones import ReadOnlyClone
+from gitstore.backends.git.findings import Progress, VerifyReport
 from gitstore.backends.git.flushing import Flusher
-from gitstore.backends.git.gitchild import Progress
 from gitstore.backends.git.gitcommand import check_version
 from gitstore.backends.git.heads import Heads
 from gitstore.backends.git.journal import JournalRow
@@ -28,7 +28,7 @@ from gitstore.backends.git.parts import Parts
 from gitstore.backends.git.reading import Reader
 from gitstore.backends.git.status import StoreStatus, take_status
 from gitstore.backends.git.upkeep import Upkeep
-from gitstore.backends.git.verifying import Verifier, VerifyReport
+from gitstore.backends.git.verifying import Verifier, verify_and_repair
 from gitstore.backends.git.writing import Writer
 from gitstore.backends.stamping import Stamper
 from gitstore.core.base import BaseEventStore
@@ -126,6 +126,7 @@ class GitEventStore(BaseEventStore):
             if not is_clone:
                 store._upkeep.prepare(create=create, taken_in=taken_in)
         except BaseException:
+            atexit.unregister(store._at_exit)
             store._release()
             raise
         return store
@@ -265,14 +266,29 @@ class GitEventStore(BaseEventStore):
         self._check_writable()
         return self._maintainer.run_if_due()
 
-    def verify(self) -> VerifyReport:
-        """Hold the whole store against git, event by event; ``ok``, and ``findings``."""
+    def verify(
+        self, *, repair: bool = False, deep: bool = False, progress: Progress | None = None
+    ) -> VerifyReport:
+        """Hold the whole store against git, event by event; ``ok``, and ``findings``.
+
+        - ``repair``: rebuild what can be rebuilt, and look again; see ``repairing``.
+        - ``deep``: ask ``git fsck`` too.
+        - ``progress``: called with what is being done, how much is done, and of how much.
+        """
         self._check_readable()
-        if self._parts.read_only:
-            return Verifier(self._parts).run()
-        self._upkeep.look_through()
-        with self._parts.flush_lock.held():
-            return Verifier(self._parts).run()
+        if repair:
+            self._check_writable()
+        look = None if self._parts.read_only else self._upkeep.look_through
+        verifier = Verifier(self._parts, look, deep=deep, progress=progress)
+        return verify_and_repair(verifier.run, self._repair) if repair else verifier.run()
+
+    def _repair(self) -> None:
+        with disk_errors_told(self._parts.layout.root):
+            salvaged = repairing.repair(self._parts)
+            self._parts.objects.close()
+            self._upkeep.forget_heads()
+            if salvaged:
+                self._readmit(salvaged)
 
     def status(self) -> StoreStatus:
         """The store at a glance; changes nothing."""

@@ -1,212 +1,253 @@
-"""Verify: hold everything the store claims against what git holds."""
+"""Verify: hold everything the store claims against what git holds.
+
+First a fast look that holds no lock, so that nobody waits for it; what others wrote meanwhile is
+caught up with, and the ends are compared under the flush lock, where nothing moves. Files are
+looked at beside it. Whatever raises a doubt is looked at again under the lock, first fast, because
+a doubt may be a live writer's doing, then thoroughly, so that every fault is named.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+import contextlib
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import NamedTuple
 
-from gitstore.backends.git import feed
-from gitstore.backends.git.commits import EventCommit, check_canonical, check_follows
-from gitstore.backends.git.index import IndexDamaged
-from gitstore.backends.git.journal import JournalRow
-from gitstore.backends.git.layout import FEED, QUARANTINE, STREAMS
+from gitstore.backends.git import typeindex
+from gitstore.backends.git.checking_files import check_frame, check_objects
+from gitstore.backends.git.checking_refs import (
+    RefsFound,
+    check_format_ref,
+    check_other_refs,
+    look_at_refs,
+)
+from gitstore.backends.git.checking_rows import ODDITIES, RowWalk
+from gitstore.backends.git.checking_streams import StreamWalk
+from gitstore.backends.git.findings import (
+    Doubt,
+    Finding,
+    Kind,
+    Progress,
+    VerifyReport,
+    in_turns,
+    silent,
+)
+from gitstore.backends.git.gitcommand import Git, GitFailed
+from gitstore.backends.git.layout import FEED, STREAMS, TYPES
+from gitstore.backends.git.objects import Objects
 from gitstore.backends.git.parts import Parts
-from gitstore.backends.git.reading import Reader
-from gitstore.backends.git.rows import objects_of
-from gitstore.core import canonical
 from gitstore.core.errors import EventStoreError, StoreCorrupted
-from gitstore.core.event import RecordedEvent
-from gitstore.core.filters import EventFilter
-from gitstore.core.names import encode_name
-from gitstore.core.timestamps import to_microseconds
+
+_FEW = 2_000
+"""Events to catch up with under the lock: as many as a flush moves in the time it takes."""
+_ROUNDS = 5
+_WITHOUT_LOCK = 10
+FAILURES = (EventStoreError, sqlite3.Error, OSError, *ODDITIES)
+"""What damage raises on its way."""
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that is not as it should be.
+class Seen(NamedTuple):
+    """What a look at the events found, and how much it looked at."""
 
-    ``kind``: ``stream``, ``feed``, ``index``, ``journal`` or ``quarantine``; ``ref``, ``stream``
-    and ``commit`` where they apply; ``repairable``: whether it can be rebuilt from what is left.
-    """
-
-    kind: str
-    message: str
-    ref: str | None = None
-    stream: str | None = None
-    commit: str | None = None
-    repairable: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class VerifyReport:
-    """What ``verify`` found; ``ok``: no damage (a foreign tip in quarantine is none)."""
-
-    findings: tuple[Finding, ...]
+    findings: list[Finding]
     events: int
     streams: int
 
-    @property
-    def ok(self) -> bool:
-        """Whether nothing is damaged."""
-        return all(finding.kind == "quarantine" for finding in self.findings)
-
 
 class Verifier:
-    """Walks one store; takes the flush lock's holder's view: nothing moves meanwhile."""
+    """Looks at one store. ``look_through`` lets the store take notice of refs others moved."""
 
-    def __init__(self, parts: Parts) -> None:
-        self._parts = parts
-        self._commits: dict[str, str] = {}
-        """Commit → ``stream@version`` of every event on a stream ref, or waiting."""
-        self._ids: dict[str, str] = {}
-        self._waiting: dict[int, JournalRow] = {}
-        self._last = 0
+    def __init__(
+        self,
+        parts: Parts,
+        look_through: Callable[[], None] | None = None,
+        *,
+        deep: bool = False,
+        progress: Progress | None = None,
+    ) -> None:
+        # Objects of its own: those of a store that is long open may know packs that are gone.
+        self._parts = replace(parts, objects=Objects(parts.layout))
+        self._look_through = look_through
+        self._deep = deep
+        self._progress = in_turns(progress) if progress else silent
 
     def run(self) -> VerifyReport:
-        """Look through streams, journal, feed, index and quarantine; the flush lock is held."""
-        self._waiting = {r.position: r for r in self._parts.journal.pending(1 << 40)}
-        self._last = max(self._waiting, default=self._parts.journal.state().flushed)
-        refs = self._parts.refs.under(STREAMS)
-        findings = [
-            *(finding for name, tip in refs.items() for finding in self._stream(name, tip)),
-            *self._journal(),
-            *self._feed(),
-            *self._index(),
-            *self._quarantine(),
-        ]
-        return VerifyReport(tuple(findings), len(self._commits), len(refs))
+        """Look at everything. Takes the flush lock, which must not be held."""
+        findings = list(check_frame(self._parts.layout))
+        if not self._parts.layout.objects.is_dir():
+            return VerifyReport(tuple(findings), 0, 0)  # there is nothing to look at
+        with ThreadPoolExecutor(1, "gitstore-verify") as beside:
+            files = beside.submit(self._files)
+            seen = self._events()
+            findings += [*seen.findings, *files.result()]
+        findings += self._rest()
+        self._parts.objects.close()
+        return VerifyReport(tuple(dict.fromkeys(findings)), seen.events, seen.streams)
 
-    def _stream(self, name: str, tip: str) -> Iterator[Finding]:
-        at: str | None = tip
-        child: tuple[str, EventCommit] | None = None
-        expected: int | None = None
-        stream: str | None = None
-        while at is not None:
-            try:
-                event = self._parts.objects.read_event(at)
-                check_canonical(at, event, self._parts.objects.read_data(event))
-            except EventStoreError as error:
-                yield Finding("stream", str(error), ref=name, stream=stream, commit=at)
-                return
-            stream = event.stream_id
-            place = f"{stream}@{event.version}"
-            if STREAMS + encode_name(stream) != name:
-                message = f"{place} stands on the ref of another stream"
-                yield Finding("stream", message, name, stream, at)
-            if expected is not None and event.version != expected:
-                yield Finding("stream", f"{place} should be @{expected}", name, stream, at)
-            if child is not None:
-                yield from _date_finding(name, *child, event.date)
-            twin = self._ids.setdefault(event.event_id, place)
-            if twin != place:
-                message = f"{place} has the event id of {twin}"
-                yield Finding("stream", message, name, stream, at)
-            self._commits[at] = place
-            child, expected, at = (at, event), event.version - 1, event.parent
-        if expected != 0:
-            yield Finding("stream", f"version 1 of {stream} is missing", name, stream, tip)
+    # Files
 
-    def _journal(self) -> Iterator[Finding]:
-        for row in self._waiting.values():
-            try:
-                objects_of(row)
-            except StoreCorrupted as error:
-                yield Finding("journal", str(error), stream=row.stream)
-            commit = row.commit_id.hex()
-            if row.parent is not None and row.parent.hex() not in self._commits:
-                message = f"{row.stream}@{row.version} waits for a parent that is missing"
-                yield Finding("journal", message, stream=row.stream, commit=commit)
-            self._commits[commit] = f"{row.stream}@{row.version}"
+    def _files(self) -> list[Finding]:
+        """What takes long and needs no lock; a doubt is looked at once more, under the lock."""
+        found = list(self._file_findings(self._progress))
+        if found:
+            with self._still():
+                found = list(self._file_findings(silent))
+        return found
 
-    def _feed(self) -> Iterator[Finding]:
-        tip = self._parts.refs.read(FEED)
-        if tip is None:
-            yield Finding("feed", "the feed's ref is missing", ref=FEED, repairable=True)
-            return
-        above: int | None = None
-        listed = 0
+    def _file_findings(self, progress: Progress) -> Iterator[Finding]:
+        yield from _guarded("objects", check_objects(self._parts.layout, progress))
+        yield from _raised("index", self._check_index)
+        yield from _raised("journal", self._check_journal)
+        yield from _guarded("types", self._types())
+        if self._deep:
+            yield from self._fsck()
+
+    def _check_index(self) -> None:
+        if not self._parts.layout.index.exists():
+            raise StoreCorrupted("index.db is missing")
+        self._parts.index.check(every_index=True)
+
+    def _check_journal(self) -> None:
+        if not self._parts.layout.journal.exists():
+            raise StoreCorrupted("journal.db is missing")
+        self._parts.journal.check()
+
+    def _types(self) -> Iterator[Finding]:
+        for message in typeindex.check_types(self._parts):
+            yield Finding("types", message, ref=TYPES, repairable=True)
+
+    def _fsck(self) -> Iterator[Finding]:
+        """Every line of ``git fsck`` but those that say what nobody needs any more."""
+        self._progress("Running git fsck", 0, 1)
         try:
-            for commit in feed.read_back(self._parts.objects, tip):
-                for entry in reversed(commit.entries):
-                    if above is not None and entry.position >= above:
-                        yield Finding("feed", f"position {entry.position} is out of order", FEED)
-                    above = entry.position
-                    listed += 1
-                    if self._commits.get(entry.commit) != f"{entry.stream_id}@{entry.version}":
-                        message = f"position {entry.position} names a commit no stream has"
-                        yield Finding("feed", message, FEED, entry.stream_id, entry.commit)
-        except StoreCorrupted as error:
-            yield Finding("feed", str(error), ref=FEED)
-            return
-        tip_entries = feed.decode_feed(self._parts.objects.read(tip)).entries
-        last = tip_entries[-1].position if tip_entries else 0
-        unlisted = sum(1 for position in self._waiting if position > last)
-        if listed + unlisted != len(self._commits):
-            message = f"it lists {listed} events, the streams hold {len(self._commits) - unlisted}"
-            yield Finding("feed", message, ref=FEED, repairable=True)
+            Git(self._parts.layout.root).run("fsck", "--full", "--strict", "--no-dangling")
+        except GitFailed as error:
+            for line in (error.stdout + error.stderr).splitlines() or [str(error)]:
+                yield Finding("objects", f"git fsck: {line}")
 
-    def _index(self) -> Iterator[Finding]:
-        """Every event that readers are given is the one git holds."""
-        seen = 0
-        before = 0
+    # Events
+
+    def _events(self) -> Seen:
+        # Who cannot take the lock looks again and again, until no writer came between.
+        seen = self._glance()
+        for _ in range(_WITHOUT_LOCK if self._parts.read_only else 0):
+            if isinstance(seen, Finding):
+                seen = self._glance()
+        if isinstance(seen, Seen):
+            return seen
+        noticed = list(self._reconcile()) if seen.kind != "index" else []
+        with self._still():
+            again = self._look_again()
+        return again._replace(findings=[*noticed, *again.findings])
+
+    def _glance(self) -> Seen | Finding:
+        """The fast look, or the first thing that raised a doubt."""
+        walk = RowWalk(self._parts, self._progress)
         try:
-            for recorded in Reader(self._parts).all(EventFilter(), 0, None, backwards=False):
-                if recorded.position > self._last:
-                    break  # appended since we began
-                seen += 1
-                place = f"{recorded.stream_id}@{recorded.version}"
-                if self._commits.get(recorded.commit or "") != place:
-                    message = f"{place} at position {recorded.position} is in no stream of git"
-                    yield Finding("index", message, stream=recorded.stream_id, repairable=True)
-                elif self._differs(recorded):
-                    message = f"{place} is not what its commit says"
-                    yield Finding("index", message, stream=recorded.stream_id, repairable=True)
-                if recorded.position <= before:
-                    yield Finding("index", f"position {recorded.position} comes twice")
-                before = recorded.position
-        except IndexDamaged as error:
-            yield Finding("index", str(error), repairable=True)
-            return
-        if seen != len(self._commits):
-            message = f"readers are given {seen} events, git holds {len(self._commits)}"
-            yield Finding("index", message, repairable=True)
+            for _ in range(_ROUNDS):
+                if walk.go() < _FEW:
+                    break
+            with self._still():
+                return self._end(walk)
+        except Doubt as doubt:  # a live writer, others who moved refs, or damage
+            return doubt.finding
+        except FAILURES as error:
+            return _finding_of(error)
 
-    def _differs(self, recorded: RecordedEvent) -> bool:
-        """Whether a read gave something else than the commit holds."""
-        assert recorded.commit is not None
-        if recorded.position in self._waiting:
-            return False  # its row was checked
-        event = self._parts.objects.read_event(recorded.commit)
-        given = recorded.event
-        assert given.timestamp is not None
-        return (
-            given.id,
-            given.type,
-            to_microseconds(given.timestamp),
-            canonical.encode(given.data),
-            given.metadata,
-        ) != (
-            event.event_id,
-            event.type,
-            event.time,
-            self._parts.objects.read_data(event),
-            event.metadata,
-        )
+    def _reconcile(self) -> Iterator[Finding]:
+        """Let the store adopt or set aside what others did; never by an index that is in doubt."""
+        if self._look_through is not None:
+            try:
+                self._look_through()
+            except FAILURES as error:
+                yield _finding_of(error)
 
-    def _quarantine(self) -> Iterator[Finding]:
-        for name, tip in self._parts.refs.under(QUARANTINE).items():
-            yield Finding(
-                "quarantine",
-                "a tip that others put on a stream, and that does not continue it",
-                ref=name,
-                commit=tip,
-            )
+    def _end(self, walk: RowWalk) -> Seen:
+        """Catch up and compare the ends; nothing moves."""
+        walk.go()
+        refs = look_at_refs(self._parts.layout)
+        walk.finish(_event_refs(refs))
+        return Seen(refs.findings, walk.events, walk.streams)
+
+    def _look_again(self) -> Seen:
+        walk = RowWalk(self._parts, self._progress)
+        try:
+            return self._end(walk)
+        except Doubt as doubt:
+            first = doubt.finding
+        except FAILURES as error:
+            first = _finding_of(error)
+        refs = look_at_refs(self._parts.layout)
+        events = _event_refs(refs)
+        thorough = StreamWalk(self._parts, events, self._progress)
+        findings = [*refs.findings, *thorough.run()]
+        return Seen(findings or [first], thorough.events, len(events))
+
+    # The rest
+
+    def _rest(self) -> Iterator[Finding]:
+        with self._still():
+            try:
+                refs = look_at_refs(self._parts.layout)
+            except OSError as error:
+                yield Finding("stream", f"the refs cannot be read: {error}")
+                refs = RefsFound()
+            yield from _guarded("format", check_format_ref(self._parts))
+            yield from _guarded("objects", check_other_refs(self._parts, refs))
+
+    @contextlib.contextmanager
+    def _still(self) -> Iterator[None]:
+        """Hold the flush lock, where it can be had: without leave to write nothing moves by us."""
+        if self._parts.read_only or not self._parts.layout.local.is_dir():
+            yield
+        else:
+            with self._parts.flush_lock.held():
+                yield
 
 
-def _date_finding(
-    name: str, commit: str, event: EventCommit, parent_date: int
-) -> Iterator[Finding]:
+def _event_refs(refs: RefsFound) -> dict[str, str]:
+    return {n: at for n, at in refs.ids.items() if n == FEED or n.startswith(STREAMS)}
+
+
+def _guarded(kind: Kind, findings: Iterable[Finding]) -> Iterator[Finding]:
+    """The findings, and one for a damage that kept others from being found."""
     try:
-        check_follows(event, parent_date)
-    except StoreCorrupted as error:
-        yield Finding("stream", str(error), name, event.stream_id, commit)
+        yield from findings
+    except FAILURES as error:
+        yield Finding(kind, f"{type(error).__name__}: {error}")
+
+
+def _raised(kind: Kind, check: Callable[[], None]) -> Iterator[Finding]:
+    """A finding for what a check raises."""
+    try:
+        check()
+    except FAILURES as error:
+        yield Finding(kind, str(error), repairable=True)
+
+
+def _finding_of(error: BaseException) -> Finding:
+    """What an error that nobody expected here is about, as far as it says so."""
+    text = str(error) or type(error).__name__
+    named: tuple[tuple[Kind, str], ...] = (
+        ("index", "index.db"),
+        ("journal", "journal"),
+        ("feed", "feed"),
+    )
+    kind: Kind = next((kind for kind, word in named if word in text), "stream")
+    return Finding(kind, text, repairable=True)
+
+
+def verify_and_repair(
+    verify: Callable[[], VerifyReport], repair: Callable[[], None]
+) -> VerifyReport:
+    """Look, repair where there is something to repair, and look again."""
+    before = verify()
+    if not any(finding.kind != "quarantine" for finding in before.findings):
+        return before
+    repair()
+    after = verify()
+    left = set(after.findings)
+    mended = tuple(f for f in before.findings if f.kind != "quarantine" and f not in left)
+    return replace(after, repaired=mended)

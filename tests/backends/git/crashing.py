@@ -21,6 +21,7 @@ from programs import PROGRAMS, ack, open_git, program, say
 
 from gitstore import DomainEvent, RecordedEvent
 from gitstore.backends.git.background import BackgroundFlush
+from gitstore.backends.git.inspecting import inspect
 
 
 @program
@@ -195,6 +196,10 @@ def _types(store: Path, tell: Tell) -> None:
         opened.index_types()
 
 
+def _repair(store: Path, _: Tell) -> None:
+    inspect(store, repair=True)
+
+
 _SCENARIOS: dict[str, Callable[[Path, Tell], None]] = {
     "few": _few,
     "many": _many,
@@ -203,6 +208,7 @@ _SCENARIOS: dict[str, Callable[[Path, Tell], None]] = {
     "open": _open_and_read,
     "close": _close,
     "types": _types,
+    "repair": _repair,
 }
 
 

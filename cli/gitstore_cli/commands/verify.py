@@ -1,0 +1,148 @@
+"""``sc-events verify``: is everything what it should be, and can what is not be made good."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from gitstore_cli import options
+from gitstore_cli.env import Env
+from gitstore_cli.failures import FAILURE, OK, Failure
+from gitstore_cli.finding import Place, find_place
+from gitstore_cli.stores import say_no_events
+
+if TYPE_CHECKING:
+    from gitstore.backends.git.findings import Finding, VerifyReport
+
+_EXAMPLES = """\b
+Examples:
+  sc-events verify
+  sc-events verify --deep
+  sc-events verify --repair --store damaged.git
+  sc-events verify -f json | jq '.findings[].message'
+
+\b
+Exit codes: 0 no damage, 1 damage that is (still) there."""
+
+
+@options.command(epilog=_EXAMPLES, short_help="Hold the whole store against git.")
+@click.option("--repair", is_flag=True, help="Rebuild what can be rebuilt, and look again.")
+@click.option("--deep", is_flag=True, help="Ask `git fsck --full --strict` too.")
+@options.format_option
+def command(env: Env, form: str, repair: bool, deep: bool) -> int:
+    """Check every event, stream, pack, ref, the feed, the index and the journal.
+
+    Others may append meanwhile. Damage is named, one line each, with the events concerned. Repair
+    deletes nothing: damaged files are kept in gitstore/salvage inside the store.
+    """
+    from gitstore.backends.git.findings import VerifyReport
+
+    place = find_place(env)
+    if place.is_default and place.is_missing:
+        say_no_events(env, place)
+        _write(env, form, VerifyReport((), 0, 0))
+        return OK
+    report = _report(env, place, repair=repair, deep=deep)
+    _write(env, form, report)
+    _say(env, report, repair=repair)
+    return OK if report.ok else FAILURE
+
+
+def _report(env: Env, place: Place, *, repair: bool, deep: bool) -> VerifyReport:
+    from pathlib import Path
+
+    from gitstore.backends.git.inspecting import inspect
+    from gitstore_cli.library_warnings import show_warnings
+    from gitstore_cli.render.progress import ProgressBar
+
+    if place.where == "memory:":
+        raise Failure("verify needs a git store", hint="Name one with --store PATH.")
+    show_warnings(env)
+    with ProgressBar(env) as progress:
+        return inspect(Path(place.where), repair=repair, deep=deep, progress=progress)
+
+
+def _write(env: Env, form: str, report: VerifyReport) -> None:
+    from gitstore_cli.render.jsontext import one_line, pretty
+
+    states = [*((f, True) for f in report.repaired), *((f, False) for f in report.findings)]
+    if form == "json":
+        env.answer(
+            pretty(
+                {
+                    "ok": report.ok,
+                    "events": report.events,
+                    "streams": report.streams,
+                    "findings": [_object(finding) for finding in report.findings],
+                    "repaired": [_object(finding) for finding in report.repaired],
+                }
+            )
+        )
+    elif form == "jsonl":
+        for finding, mended in states:
+            env.answer(one_line({**_object(finding), "repaired": mended}))
+    elif form == "minimal":
+        _write_minimal(env, states)
+    elif states:
+        _write_table(env, states)
+
+
+def _object(finding: Finding) -> dict[str, Any]:
+    return {
+        "kind": finding.kind,
+        "ref": finding.ref,
+        "stream": finding.stream,
+        "commit": finding.commit,
+        "message": finding.message,
+        "repairable": finding.repairable,
+    }
+
+
+def _write_minimal(env: Env, states: list[tuple[Finding, bool]]) -> None:
+    from gitstore_cli.safe import printable
+
+    for finding, mended in states:
+        cells = (_state(finding, mended), finding.kind, _where(finding), finding.message)
+        env.answer("\t".join(map(printable, cells)))
+
+
+def _write_table(env: Env, states: list[tuple[Finding, bool]]) -> None:
+    from gitstore_cli.render.table import Column, Table
+
+    columns = (
+        Column("State"),
+        Column("Kind", "cyan"),
+        Column("Where", "bold", most=48, least=12, keeps_end=True),
+        Column("What", most=1000),
+    )
+    rows = ((_state(f, mended), f.kind, _where(f), f.message) for f, mended in states)
+    Table(env, columns).write(rows)
+
+
+def _state(finding: Finding, mended: bool) -> str:
+    if mended:
+        return "repaired"
+    return "note" if finding.kind == "quarantine" else "damage"
+
+
+def _where(finding: Finding) -> str:
+    return finding.stream or finding.ref or finding.commit or ""
+
+
+def _say(env: Env, report: VerifyReport, *, repair: bool) -> None:
+    """The sum of it, on stderr: stdout holds the findings and nothing else."""
+    left = [finding for finding in report.findings if finding.kind != "quarantine"]
+    looked = f"{_counted(report.events, 'event')} in {_counted(report.streams, 'stream')}"
+    mended = f"{_counted(len(report.repaired), 'finding')} repaired, " if report.repaired else ""
+    damage = f"{_counted(len(left), 'finding')} of damage" if left else "no damage"
+    env.say(f"{looked}: {mended}{damage}")
+    if len(report.findings) > len(left):
+        kept = _counted(len(report.findings) - len(left), "foreign tip")
+        env.say(f"Note: {kept} in quarantine, which is no damage.")
+    if any(finding.repairable for finding in left) and not repair:
+        env.say("Hint: sc-events verify --repair")
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"

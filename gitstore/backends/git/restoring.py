@@ -1,0 +1,160 @@
+"""Lost commits from the index: its rows, encoded again, give the same objects id for id."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Iterator
+from typing import Any
+
+from gitstore.backends.git.checking_refs import is_sound
+from gitstore.backends.git.checking_rows import ODDITIES
+from gitstore.backends.git.commits import SPILL_OVER, GitObject, committer_date
+from gitstore.backends.git.indexschema import unpack_id
+from gitstore.backends.git.journal import JournalRow
+from gitstore.backends.git.parts import Parts
+from gitstore.backends.git.rows import objects_of, row_of_commit
+from gitstore.backends.git.salvaging import listed, write_objects
+from gitstore.core.errors import EventStoreError
+
+_PAGE = 1_000
+FAULTS = (EventStoreError, sqlite3.Error, *ODDITIES)
+"""What damaged rows, and commits that are lost, raise."""
+
+
+def index_rows(parts: Parts, *, lost: bool = False) -> Iterator[JournalRow]:
+    """The index's rows that give their commit's id, or whose commit git has.
+
+    ``lost``: the others too, for their places; their data may be missing or wrong.
+    """
+    heads: dict[int, tuple[bytes, int]] = {}
+    for raw in _raw_rows(parts):
+        row = _as_row(parts, raw, *heads.get(raw[1], (None, 0)))
+        if row is None:
+            continue
+        # Its successor can be encoded, also where the row itself has no data any more.
+        heads[raw[1]] = (row.commit_id, row.date)
+        sound = _checked(parts, row, has_data=raw[11] is not None)
+        if sound is not None:
+            yield sound
+        elif lost:
+            yield row
+
+
+def _raw_rows(parts: Parts) -> Iterator[tuple[Any, ...]]:
+    """Rows of the index as they lie there, as far as it can be read."""
+    after = 0
+    while True:
+        try:
+            page = parts.index.raw_page(after, 2**63 - 1, _PAGE)
+        except FAULTS:
+            return
+        if not page:
+            return
+        yield from page
+        after = page[-1][0]
+
+
+def _as_row(
+    parts: Parts, raw: tuple[Any, ...], parent: bytes | None, date: int
+) -> JournalRow | None:
+    """A row of the index in the journal's form, unchecked; ``None`` where it has no sense."""
+    position, stream, version, kind, time, packed, commit, *_, data, metadata = raw
+    if not isinstance(version, int) or not isinstance(commit, bytes) or len(commit) != 20:
+        return None
+    try:
+        return JournalRow(
+            position,
+            parts.index.stream_name(stream),
+            version,
+            parts.index.word(kind),
+            time,
+            unpack_id(packed) if isinstance(packed, bytes) else packed,
+            commit,
+            parent,
+            committer_date(time, date),
+            data or b"",
+            metadata or b"{}",
+        )
+    except FAULTS:
+        return None
+
+
+def _checked(parts: Parts, row: JournalRow, *, has_data: bool) -> JournalRow | None:
+    """The row where it gives its commit's id, else what git has, else nothing."""
+    with contextlib.suppress(*FAULTS):
+        if has_data:
+            objects_of(row)
+            return row
+    with contextlib.suppress(*FAULTS):
+        return row_of_commit(parts.objects, row.commit_id.hex(), row.position)
+    return None
+
+
+def restore_commits(parts: Parts) -> int:
+    """Write the events again that the index knows and git has lost; how many objects those were."""
+    return write_objects(
+        parts.layout,
+        (
+            item
+            for row in index_rows(parts)
+            for item in objects_of(row)
+            if not is_sound(parts.objects, item.id)
+        ),
+    )
+
+
+def restore_spilled(parts: Parts) -> int:
+    """Find the blobs again of events whose commit or tree is lost; how many objects were written.
+
+    The index knows all of such an event but its data: the blob that gives the commit's id is it.
+    """
+    lost = list(_spilled_and_lost(parts))
+    if not lost:
+        return 0
+    found = (
+        item
+        for data in _large_blobs(parts)
+        for row in lost
+        for item in _objects_with(row, data)
+        if not is_sound(parts.objects, item.id)
+    )
+    return write_objects(parts.layout, found)
+
+
+def _spilled_and_lost(parts: Parts) -> Iterator[JournalRow]:
+    heads: dict[int, tuple[bytes, int]] = {}
+    for raw in _raw_rows(parts):
+        row = _as_row(parts, raw, *heads.get(raw[1], (None, 0)))
+        if row is None:
+            continue
+        heads[raw[1]] = (row.commit_id, row.date)
+        if raw[11] is None and _checked(parts, row, has_data=False) is None:
+            yield row
+
+
+def _large_blobs(parts: Parts) -> Iterator[bytes]:
+    """Every blob that spilled data may be."""
+    for index in sorted(parts.layout.packs.glob("pack-*.idx")):
+        for name in listed(index):
+            with contextlib.suppress(*FAULTS):
+                kind, content = parts.objects.read_any(name) or ("", b"")
+                if kind == "blob" and len(content) > SPILL_OVER:
+                    yield content
+
+
+def _objects_with(row: JournalRow, data: bytes) -> list[GitObject]:
+    """The objects of a row with this data, none where they do not give its commit's id."""
+    try:
+        return objects_of(row._replace(data=data))
+    except FAULTS:
+        return []
+
+
+def rows_without_commits(parts: Parts) -> Iterator[JournalRow]:
+    """What the index knows of events whose commits git has lost for good."""
+    for raw in _raw_rows(parts):
+        row = _as_row(parts, raw, None, 0)
+        known = row is not None and raw[11] is not None and raw[12] is not None
+        if row is not None and known and not is_sound(parts.objects, row.commit_id.hex()):
+            yield row
