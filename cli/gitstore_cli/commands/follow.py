@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import signal
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from gitstore_cli import options
 from gitstore_cli.env import Env
 from gitstore_cli.failures import INTERRUPTED, OK
 from gitstore_cli.finding import find_place
+from gitstore_cli.interrupts import stopped_by_interrupt
 from gitstore_cli.pipes import stop_when_closed
 from gitstore_cli.stores import existing, say_no_events
 
@@ -52,30 +50,10 @@ def command(env: Env, form: str, selection: options.Selection, last: int | None)
         store, was_missing = opened
         with store:
             start = 0 if was_missing else _start(store, selection, last)
-            with _stopped_by_interrupt(stop) as interrupted:
+            with stopped_by_interrupt(stop) as interrupted:
                 events = store.follow(**selection.arguments(start), stop=stop)
                 write_events(env, form, events, live=True)
     return INTERRUPTED if interrupted.is_set() else OK
-
-
-@contextmanager
-def _stopped_by_interrupt(stop: threading.Event) -> Iterator[threading.Event]:
-    """Ctrl-C sets ``stop``, so that what has been begun is completed; a second one raises."""
-    interrupted = threading.Event()
-    before = signal.getsignal(signal.SIGINT)
-
-    def on_interrupt(*_: object) -> None:
-        interrupted.set()
-        stop.set()
-        signal.signal(signal.SIGINT, before)
-
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGINT, on_interrupt)
-    try:
-        yield interrupted
-    finally:
-        if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGINT, before)
 
 
 def _open(env: Env, stop: threading.Event) -> tuple[BaseEventStore, bool] | None:
