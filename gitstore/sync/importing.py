@@ -34,8 +34,8 @@ __all__ = [
     "import_events",
 ]
 
-CHUNK = 5_000
-"""Events appended at once: a git store's batches cost least an event when they are long."""
+CHUNK = 2_000
+"""Events appended at once: from here on longer batches cost an event no less, and more memory."""
 _CHUNK_BYTES = 8 * 1024 * 1024
 _REPORT_EVERY = 1_000
 

@@ -63,8 +63,9 @@ def command(
 ) -> int:
     """Record the events of FILEs, one JSON object a line; - is standard input.
 
-    A FILE may be a directory that `sc-events export --layout` has made. All lines are checked before anything is recorded. Events that are recorded already are passed
-    over, so importing again adds nothing.
+    A FILE may be a directory that `sc-events export --layout` has made. All lines are checked
+    before anything is recorded. Events that are recorded already are passed over, so importing
+    again adds nothing.
     """
     from gitstore.sync.importing import Import
     from gitstore_cli.render.progress import ProgressBar
