@@ -85,7 +85,7 @@ def encode_cloudevent(event: DomainEvent) -> bytes:
         attributes["metadata"] = _text_of(rest)
     if exact:
         attributes["exact"] = _text_of(exact)
-    return b'%b,"data":%b}\n' % (orjson.dumps(attributes)[:-1], canonical.encode(event.data))
+    return b'%b,"data":%b}\n' % (orjson.dumps(attributes)[:-1], canonical.encode_own(event.data))
 
 
 def decode_cloudevent(text: bytes, read: Callable[[bytes], JSON] = canonical.decode) -> DomainEvent:
@@ -133,7 +133,7 @@ def _legal(name: str, value: str, exact: dict[str, JSON]) -> str:
 
 def _text_of(value: JSON) -> str:
     """Canonical JSON as a text that a String may hold."""
-    return _ILLEGAL.sub(_escape, canonical.encode(value, "metadata").decode())
+    return _ILLEGAL.sub(_escape, canonical.encode_own(value).decode())
 
 
 def _escape(match: re.Match[str]) -> str:

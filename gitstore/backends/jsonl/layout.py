@@ -32,12 +32,11 @@ written. A line that its writer does not know is somebody's, and stays.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from datetime import date
+from typing import NamedTuple
 
 from gitstore.core.event import RecordedEvent
 from gitstore.core.names import encode_name
-from gitstore.core.timestamps import format_timestamp
 
 INDEXES = "indexes"
 BY_TYPE = "by-type"
@@ -49,8 +48,7 @@ _DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII).fullmatch
 _INDEX_LINE = re.compile(rb"(\d{1,19})\t[^\t]+\t[^\t]+\t([^\t]+)\t(\d{1,19})\n").fullmatch
 
 
-@dataclass(frozen=True, slots=True)
-class IndexEntry:
+class IndexEntry(NamedTuple):
     """What an index line is good for: the ``position`` of the line at ``offset`` in ``file``."""
 
     position: int
@@ -69,23 +67,18 @@ def is_day(name: str) -> bool:
     return True
 
 
-def data_file(recorded: RecordedEvent) -> str:
-    """The file of an event, relative to the layout."""
-    assert recorded.event.timestamp is not None  # a recorded event has one
-    day = format_timestamp(recorded.event.timestamp)[:10]
-    return f"{day}/{encode_name(recorded.stream_id)}{DATA_SUFFIX}"
+def data_file(stream_id: str, time: str) -> str:
+    """The file of an event, relative to the layout; ``time``: the text of its timestamp."""
+    return f"{time[:10]}/{encode_name(stream_id)}{DATA_SUFFIX}"
 
 
-def index_files(recorded: RecordedEvent) -> tuple[str, str]:
-    """The two indexes that list an event, relative to the layout."""
-    by_type = f"{INDEXES}/{BY_TYPE}/{encode_name(recorded.event.type)}.idx"
-    return f"{INDEXES}/{BY_STREAM}", by_type
+def index_files(kind: str) -> tuple[str, str]:
+    """The two indexes that list an event of this type, relative to the layout."""
+    return f"{INDEXES}/{BY_STREAM}", f"{INDEXES}/{BY_TYPE}/{encode_name(kind)}.idx"
 
 
-def index_line(recorded: RecordedEvent, file: str, offset: int) -> bytes:
+def index_line(recorded: RecordedEvent, time: str, file: str, offset: int) -> bytes:
     """The index line of an event whose data line begins at ``offset`` of ``file``."""
-    assert recorded.event.timestamp is not None  # a recorded event has one
-    time = format_timestamp(recorded.event.timestamp)
     stream = f"{recorded.stream_id}@{recorded.version}"
     return f"{recorded.position}\t{time}\t{stream}\t{file}\t{offset}\n".encode()
 

@@ -11,6 +11,7 @@ import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from itertools import chain
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -24,8 +25,9 @@ from gitstore.backends.jsonl.lines import encode_line
 from gitstore.core.canonical import JSON
 from gitstore.core.errors import StoreUnavailable
 from gitstore.core.event import RecordedEvent
+from gitstore.core.timestamps import format_timestamp
 
-BATCH = 20_000
+BATCH = 10_000
 """Most events written under one note."""
 _BATCH_BYTES = 16 * 1024 * 1024
 _LOCK = ".lock"
@@ -33,8 +35,8 @@ _LEFT_BY_A_CRASH = frozenset({_LOCK, f".{STATE}.new"})
 # From so many files on one sync of everything costs less. Elsewhere it need not wait for the disk.
 _FEW = 16 if sys.platform == "linux" else sys.maxsize
 
-Batch = Sequence[tuple[RecordedEvent, bytes]]
-"""Events with their lines."""
+Batch = Sequence[tuple[RecordedEvent, str, bytes]]
+"""Events with the texts of their times, and their lines."""
 
 
 class LayoutWriter:
@@ -124,7 +126,7 @@ class LayoutWriter:
 
     def _batches(self, events: Iterable[RecordedEvent]) -> Iterator[Batch]:
         """A batch that was begun before is made again as it was."""
-        batch: list[tuple[RecordedEvent, bytes]] = []
+        batch: list[tuple[RecordedEvent, str, bytes]] = []
         size = 0
         ends_at = self._state.writing.position if self._state.writing else None
         for recorded in events:
@@ -132,24 +134,25 @@ class LayoutWriter:
             if batch and (full if ends_at is None else recorded.position > ends_at):
                 yield batch
                 batch, size, ends_at = [], 0, None
-            line = encode_line(recorded.event)
-            batch.append((recorded, line))
+            assert recorded.event.timestamp is not None  # a recorded event has one
+            time = format_timestamp(recorded.event.timestamp)
+            line = encode_line(recorded.event, time)
+            batch.append((recorded, time, line))
             size += len(line)
         if batch:
             yield batch
 
     def _write_batch(self, batch: Batch) -> None:
         by_file: dict[str, list[int]] = {}
-        names: set[str] = set()
-        for at, (recorded, _) in enumerate(batch):
-            by_file.setdefault(data_file(recorded), []).append(at)
-            names.update(index_files(recorded))
-        names.update(by_file)
+        for at, (recorded, time, _) in enumerate(batch):
+            by_file.setdefault(data_file(recorded.stream_id, time), []).append(at)
+        kinds = {recorded.event.type for recorded, _, _ in batch}
+        names = {*by_file, *chain.from_iterable(map(index_files, kinds))}
         position = batch[-1][0].position
         if self._state.writing is None:
             self._save(self._state.begun(Writing(position, self._sizes(names))))
         each = len(names) <= _FEW
-        data = {name: [batch[at][1] for at in places] for name, places in by_file.items()}
+        data = {name: [batch[at][2] for at in places] for name, places in by_file.items()}
         offsets = self._append(data, each=each)
         self._append(_index_lines(batch, by_file, offsets), each=each)
         if not each:
@@ -242,9 +245,9 @@ def _index_lines(
     )
     lines: dict[str, list[bytes]] = {}
     for at, name, offset in placed:
-        recorded = batch[at][0]
-        line = index_line(recorded, name, offset)
-        for index in index_files(recorded):
+        recorded, time, _ = batch[at]
+        line = index_line(recorded, time, name, offset)
+        for index in index_files(recorded.event.type):
             lines.setdefault(index, []).append(line)
     return lines
 

@@ -7,15 +7,14 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 import orjson
 
 from gitstore.core import canonical
-from gitstore.core.errors import EventStoreError, InvalidEvent, UnsupportedFormat
-from gitstore.core.event import DomainEvent
-from gitstore.core.timestamps import format_timestamp
+from gitstore.core.errors import EventStoreError, InvalidEvent
+from gitstore.core.event import DomainEvent, trusted_event
+from gitstore.core.timestamps import format_timestamp, parse_timestamp
 
 MAX_LINE = 256 * 1024 * 1024
 """Most bytes of one line: a file that is no text must not be read into memory whole."""
@@ -23,8 +22,7 @@ _SPOOL_IN_MEMORY = 8 * 1024 * 1024
 _LINE = b'{"id":%b,"streamId":%b,"type":%b,"version":%d,"timestamp":"%b","data":%b,"metadata":%b}\n'
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(NamedTuple):
     """One line of a file: ``file`` as people name it, ``number`` from 1, ``text`` stripped.
 
     ``offset`` and ``length``, in bytes: where the line begins, counted from where reading began,
@@ -101,10 +99,11 @@ def strip_line(text: bytes, number: int) -> bytes:
     return text.strip(b" \t\r\n")
 
 
-def encode_line(event: DomainEvent) -> bytes:
+def encode_line(event: DomainEvent, time: str | None = None) -> bytes:
     """A recorded event as a line with its end, in the interface's order of keys.
 
-    ``data`` and ``metadata`` are canonical JSON, so one event is one sequence of bytes.
+    ``data`` and ``metadata`` are canonical JSON, so one event is one sequence of bytes. ``time``:
+    the text of its timestamp, where that is known already.
     """
     assert event.timestamp is not None  # a recorded event has one
     return _LINE % (
@@ -112,15 +111,21 @@ def encode_line(event: DomainEvent) -> bytes:
         orjson.dumps(event.stream_id),
         orjson.dumps(event.type),
         event.version,
-        format_timestamp(event.timestamp).encode(),
-        canonical.encode(event.data),
-        canonical.encode(event.metadata, "metadata"),
+        (time or format_timestamp(event.timestamp)).encode(),
+        canonical.encode_own(event.data),
+        canonical.encode_own(event.metadata),
     )
 
 
 def decode_again(text: bytes) -> DomainEvent:
-    """The event of a text that ``DomainEvent.from_json`` has accepted, at half the cost."""
-    return DomainEvent.from_dict(canonical.decode_own(text))
+    """The event of a text that ``DomainEvent.from_json`` has accepted, at a third of the cost."""
+    given = canonical.decode_own(text)
+    event_id, version, time, metadata = map(given.get, ("id", "version", "timestamp", "metadata"))
+    if event_id is None or version is None or time is None or metadata is None:
+        return DomainEvent.from_dict(given)
+    stream, kind, data = given["streamId"], given["type"], given.get("data")
+    at = parse_timestamp(time)
+    return trusted_event(stream, kind, data, metadata, event_id, at, version, 0, None).event
 
 
 def parse_line(
@@ -141,7 +146,7 @@ def bad_line(line: Line, error: EventStoreError) -> BadLine:
 def _hint(line: Line, error: EventStoreError) -> str | None:
     if line.text.startswith(b"["):
         return "One event a line is read, no JSON array; `jq -c '.[]'` makes lines of an array."
-    if b'"specversion"' in line.text and isinstance(error, UnsupportedFormat):
+    if b'"specversion"' in line.text and "no streamId" in str(error):
         return "It looks like a CloudEvent: say so with `--format cloudevents`."
     # The hint of the class speaks of appending; that of this one error says what is wrong.
     return error.hint if error.hint != type(error).hint else None
