@@ -36,6 +36,13 @@ def layout(store: str, where: str, batch: str) -> None:
         export_layout(opened, Path(where))
 
 
+def bounded_layout(store: str, where: str, limit: str) -> None:
+    """Export a layout none of whose files may grow beyond ``limit`` bytes."""
+    with gitstore.open_store(store, create=False) as opened:
+        _bound(int(limit))
+        export_layout(opened, Path(where))
+
+
 def follow(store: str, where: str) -> None:
     """Keep a layout current until killed."""
     with gitstore.open_store(store, create=False) as opened:
@@ -56,10 +63,14 @@ def append(store: str, number: str, count: str) -> None:
 def bounded(store: str, file: str, limit: str) -> None:
     """Export to a file that may not grow beyond ``limit`` bytes."""
     with gitstore.open_store(store, create=False) as opened:
-        _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (int(limit), hard))
+        _bound(int(limit))
         with whole_file(Path(file)) as out:
             export_events(opened, out)
+
+
+def _bound(size: int) -> None:
+    _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
 
 
 if __name__ == "__main__":

@@ -174,6 +174,21 @@ def test_a_file_that_cannot_be_completed_stays_as_it_was(
     assert tree(tmp_path) == {"history.jsonl": b"old"}
 
 
+@pytest.mark.parametrize("limit", [100, 5_000, 60_000])
+def test_a_layout_goes_on_where_a_full_disk_stopped_it(
+    begin: Begin, thousand: tuple[Path, Path], tmp_path: Path, limit: int
+) -> None:
+    """In a data file or an index: the error says so, and the next run completes it."""
+    store, whole = thousand
+    process = begin("bounded_layout", store, tmp_path / "layout", limit)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "layout cannot be written: File too large" in err
+    with gitstore.open_store(store) as opened:
+        export_layout(opened, tmp_path / "layout")
+    assert tree(tmp_path / "layout") == tree(whole)
+
+
 def test_an_interrupted_file_stays_as_it_was(tmp_path: Path) -> None:
     """Ctrl-C too."""
     file = tmp_path / "history.jsonl"

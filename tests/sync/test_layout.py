@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 import gitstore
 from gitstore.backends.jsonl import layoutwriting
+from gitstore.backends.jsonl.appending import append_lines
 from gitstore.backends.jsonl.folders import Folder
 from gitstore.backends.jsonl.layout import is_day, parse_index_line
-from gitstore.backends.jsonl.layoutwriting import append_lines
 from gitstore.core.base import BaseEventStore
 from gitstore.core.errors import StoreUnavailable, UnsupportedFormat
 from gitstore.core.event import DomainEvent

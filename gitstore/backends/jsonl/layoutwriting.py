@@ -18,6 +18,7 @@ from typing import Self
 
 from gitstore.backends.disk.files import DIRECTORY_MODE, sync_directory, sync_file
 from gitstore.backends.disk.locks import FileLock
+from gitstore.backends.jsonl.appending import append_lines
 from gitstore.backends.jsonl.folders import Folder, writing_errors_told
 from gitstore.backends.jsonl.layout import INDEXES, STATE, data_file, index_files, index_line
 from gitstore.backends.jsonl.layoutstate import LayoutState, Writing
@@ -196,30 +197,6 @@ class LayoutWriter:
                 folder.close()
 
 
-def append_lines(descriptor: int, lines: Sequence[bytes], start: int) -> list[int]:
-    """Append those lines that do not stand in the file from ``start`` on; gives all their offsets.
-
-    The beginning of the first that is missing, at the file's end, is completed; anything else
-    there that has no line feed gets one.
-    """
-    end = os.fstat(descriptor).st_size
-    after = _read(descriptor, start, end)
-    offsets = _offsets(after, start)
-    missing = [line for line in lines if line not in offsets]
-    if missing:
-        torn = after[after.rfind(b"\n") + 1 :]
-        text = b"".join(missing)
-        begun = len(torn) if missing[0].startswith(torn) else 0
-        ends_line = begun or not end or os.pread(descriptor, 1, end - 1) == b"\n"
-        _write(descriptor, text[begun:] if ends_line else b"\n" + text)
-        # By the place the system wrote to: another program may have appended meanwhile.
-        at = os.lseek(descriptor, 0, os.SEEK_CUR) - len(text)
-        for line in missing:
-            offsets[line] = at
-            at += len(line)
-    return [offsets[line] for line in lines]
-
-
 def _append_to(
     folder: Folder, file: str, lines: Sequence[bytes], start: int, *, durable: bool
 ) -> list[int]:
@@ -260,29 +237,6 @@ def _by_folder(names: Iterable[str]) -> Iterator[tuple[str, list[str]]]:
         folders.setdefault(folder, []).append(file)
     for folder in sorted(folders):
         yield folder, sorted(folders[folder])
-
-
-def _read(descriptor: int, start: int, end: int) -> bytes:
-    parts = []
-    while start < end and (part := os.pread(descriptor, end - start, start)):
-        parts.append(part)
-        start += len(part)
-    return b"".join(parts)
-
-
-def _write(descriptor: int, text: bytes) -> None:
-    view = memoryview(text)
-    while view:
-        view = view[os.write(descriptor, view) :]
-
-
-def _offsets(text: bytes, start: int) -> dict[bytes, int]:
-    """The whole lines of ``text``, and where they begin in a file that has it from ``start``."""
-    offsets: dict[bytes, int] = {}
-    for line in text.split(b"\n")[:-1]:
-        offsets.setdefault(line + b"\n", start)
-        start += len(line) + 1
-    return offsets
 
 
 def _root_at(where: Path) -> Folder:
