@@ -63,6 +63,9 @@ class OrderedLayout:
             self._scan(report)
             self._place()
             self._db.execute(_ORDER)
+            # From here on rows are read one after the other: the store needs the memory more.
+            self._db.execute("PRAGMA cache_size=-2000")
+            self._db.execute("PRAGMA shrink_memory")
         except BaseException:
             self.close()
             raise
@@ -113,11 +116,11 @@ def _row(line: Line) -> tuple[Any, ...]:
     place = (line.number, line.offset, line.length)
     try:
         given = orjson.loads(line.text)
-        stream, version = given["streamId"], given.get("version", _LAST)
-        time = given.get("timestamp")
+        stream, version, time = given["streamId"], given.get("version"), given.get("timestamp")
         moment = _LAST if time is None else to_microseconds(parse_timestamp(time))
     except (ValueError, TypeError, KeyError, AttributeError, InvalidEvent):
         return (*place, None, None, None)
-    if type(stream) is not str or type(version) is not int or not 0 < version < 2**63:
+    number = _LAST if version is None else version
+    if type(stream) is not str or type(number) is not int or not 0 < number <= _LAST:
         return (*place, None, None, None)
-    return (*place, stream, version, moment)
+    return (*place, stream, number, moment)

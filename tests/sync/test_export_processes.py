@@ -91,11 +91,12 @@ def test_a_killed_export_is_completed_by_the_next(
 
 
 @pytest.mark.soak
+@pytest.mark.timeout(3600)
 def test_many_killed_exports_are_completed_by_the_next(
     begin: Begin, thousand: tuple[Path, Path], tmp_path: Path
 ) -> None:
     """The same for long."""
-    survive(begin, thousand, tmp_path, kills=200)
+    survive(begin, thousand, tmp_path, kills=100)
 
 
 @pytest.mark.parametrize("seed", range(8))

@@ -290,3 +290,14 @@ def test_a_growing_layout_is_imported_as_it_was(
         work.run(empty)
     assert len(ids(empty)) == 12
     assert put(empty, where).imported == 1
+
+
+def test_lines_may_leave_versions_and_times_to_the_store(
+    where: Path, empty: BaseEventStore
+) -> None:
+    """They come last in their stream, in the order in which they stand."""
+    file = where / "2026-11-22/task-0.jsonl"
+    bare = [f'{{"id":"new-{n}","streamId":"task-0","type":"T"}}\n' for n in range(2)]
+    file.write_bytes(bare[0].encode() + file.read_bytes() + bare[1].encode())
+    assert put(empty, where).imported == 14
+    assert streams(empty)["task-0"][-2:] == ["new-0", "new-1"]

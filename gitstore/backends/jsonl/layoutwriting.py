@@ -34,7 +34,7 @@ _BATCH_BYTES = 16 * 1024 * 1024
 _LOCK = ".lock"
 _LEFT_BY_A_CRASH = frozenset({_LOCK, f".{STATE}.new"})
 # From so many files on one sync of everything costs less. Elsewhere it need not wait for the disk.
-_FEW = 16 if sys.platform == "linux" else sys.maxsize
+_FEW = 64 if sys.platform == "linux" else sys.maxsize
 
 Batch = Sequence[tuple[RecordedEvent, str, bytes]]
 """Events with the texts of their times, and their lines."""
