@@ -165,7 +165,7 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
     target = Path(os.path.realpath(path))
     try:
         if target.exists() and not target.is_file():
-            with target.open("wb", buffering=0) as direct:
+            with target.open("wb") as direct:
                 yield direct
             return
         with _replacing(target) as file:

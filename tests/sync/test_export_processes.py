@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import random
 import shutil
 import subprocess
@@ -16,7 +17,7 @@ import pytest
 
 import gitstore
 from gitstore.core.errors import EventStoreError
-from gitstore.sync.exporting import export_layout, whole_file
+from gitstore.sync.exporting import export_events, export_layout, whole_file
 from gitstore.sync.importing import LayoutSource, import_events
 from tests.sync import programs
 from tests.sync.support import event, exported, refs, several, tree
@@ -235,3 +236,17 @@ def test_a_directory_that_is_not_there_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(EventStoreError, match="missing/f cannot be written") as caught:
         file.__enter__()
     assert caught.value.hint
+
+
+def test_a_named_pipe_gets_all_of_it(thousand: tuple[Path, Path], tmp_path: Path) -> None:
+    """It stays a pipe."""
+    pipe, copy = tmp_path / "pipe", tmp_path / "copy"
+    os.mkfifo(pipe)
+    with copy.open("wb") as out, subprocess.Popen(["cat", pipe], stdout=out) as reader:
+        with gitstore.open_store(thousand[0]) as store:
+            with whole_file(pipe) as given:
+                export_events(store, given)
+            history = exported(store)
+        assert reader.wait(timeout=30) == 0
+    assert copy.read_bytes() == history
+    assert pipe.is_fifo()
