@@ -17,6 +17,7 @@ _COMMANDS = {
     "status": "status",
     "append": "append",
     "import": "import_",
+    "export": "export",
     "list": "list_",
     "show": "show",
     "streams": "streams",

@@ -55,11 +55,9 @@ def encode_with_copy(
     ``max_depth`` objects and arrays inside each other.
     """
     try:
-        text = orjson.dumps(value, None, _OPTIONS)
+        text = encode_own(value)
     except (orjson.JSONEncodeError, RecursionError) as error:
         raise InvalidEvent(f"{what} is no JSON value: {error}") from None
-    if _MAY_HOLD_EXPONENT(text):
-        text = _STRING_OR_EXPONENT.sub(_one_form, text)
     # orjson writes NaN as null, tuples as lists and UUIDs as strings: reading back shows it.
     copy = orjson.loads(text)
     if copy != value:
@@ -91,6 +89,12 @@ def read_canonical(text: bytes) -> JSON:
     if encode(value) != text:
         raise InvalidEvent("JSON that is not in canonical form")
     return value
+
+
+def encode_own(value: JSON) -> bytes:
+    """The canonical bytes of a value that was read from JSON; ``encode`` without its checks."""
+    text = orjson.dumps(value, None, _OPTIONS)
+    return _STRING_OR_EXPONENT.sub(_one_form, text) if _MAY_HOLD_EXPONENT(text) else text
 
 
 def _check_depth(text: bytes, value: JSON, what: str, most: int) -> None:

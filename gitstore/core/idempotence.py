@@ -43,14 +43,20 @@ class Proposal(NamedTuple):
 
         ``InvalidEvent`` where JSON cannot hold it unchanged, or metadata is over 64 KiB.
         """
-        metadata, own_metadata = canonical.encode_with_copy(event.metadata, "metadata")
-        if len(metadata) > MAX_METADATA:
-            raise InvalidEvent(
-                f"metadata has {len(metadata):,} bytes, more than {MAX_METADATA:,}",
-                hint="Put what is large into data.",
-            )
+        metadata, own_metadata = encode_metadata(event.metadata)
         data, own_data = canonical.encode_with_copy(event.data)
         return cls(event, data, metadata, own_data, own_metadata)
+
+
+def encode_metadata(metadata: Mapping[str, JSON]) -> tuple[bytes, dict[str, JSON]]:
+    """The canonical bytes of an event's metadata, and a copy; ``InvalidEvent`` as in ``of``."""
+    text, copy = canonical.encode_with_copy(metadata, "metadata")
+    if len(text) > MAX_METADATA:
+        raise InvalidEvent(
+            f"metadata has {len(text):,} bytes, more than {MAX_METADATA:,}",
+            hint="Put what is large into data.",
+        )
+    return text, copy
 
 
 def check_batch_ids(proposals: Sequence[Proposal]) -> list[str]:

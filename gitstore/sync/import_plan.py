@@ -104,6 +104,9 @@ class ImportPlan:
         )
         for stream, group in groupby((NumberedLine(*row) for row in rows), lambda row: row.stream):
             self._place(group, store.stream_version(stream) if last_position else 0)
+        # From here on rows are read one after the other: the store needs the memory more.
+        self._db.execute("PRAGMA cache_size=-2000")
+        self._db.execute("PRAGMA shrink_memory")
 
     def first_problem(self) -> EventStoreError | None:
         """The error of the first line that cannot be imported."""

@@ -9,7 +9,7 @@ from gitstore.backends.jsonl.lines import BadLine
 from gitstore.core import canonical
 from gitstore.core.errors import WrongExpectedVersion
 from gitstore.core.event import DomainEvent, RecordedEvent
-from gitstore.core.idempotence import Proposal
+from gitstore.core.idempotence import encode_metadata
 from gitstore.core.timestamps import to_microseconds
 
 ORIGINAL_VERSION = "originalVersion"
@@ -70,10 +70,10 @@ class Content:
 
     @classmethod
     def of(cls, event: DomainEvent) -> Content:
-        """The content of an event; ``InvalidEvent`` where no store could record it."""
+        """The content of an event that was read; ``InvalidEvent`` where no store can record it."""
         time = None if event.timestamp is None else to_microseconds(event.timestamp)
-        proposal = Proposal.of(event)
-        digest = _digest(event, proposal.data, proposal.metadata)
+        metadata = encode_metadata(event.metadata)[0]
+        digest = _digest(event, canonical.encode_own(event.data), metadata)
         return cls(event.stream_id, event.version, time, digest)
 
     def difference(self, recorded: RecordedEvent, *, any_version: bool) -> str:
@@ -143,10 +143,9 @@ def _before_renumbering(recorded: DomainEvent) -> tuple[int, bytes] | None:
 
 
 def _digest(event: DomainEvent, data: bytes, metadata: bytes) -> bytes:
-    digest = hashlib.blake2b(digest_size=16)
-    for part in (event.stream_id.encode(), event.type.encode(), data, metadata):
-        digest.update(b"%d:%b" % (len(part), part))
-    return digest.digest()
+    stream, kind = event.stream_id.encode(), event.type.encode()
+    parts = (len(stream), stream, len(kind), kind, len(data), data, len(metadata), metadata)
+    return hashlib.blake2b(b"%d:%b%d:%b%d:%b%d:%b" % parts, digest_size=16).digest()
 
 
 def _fault_between(previous: int, version: int) -> str:

@@ -10,20 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from types import TracebackType
-from typing import BinaryIO, Self
+from typing import Self
 
-from gitstore.backends.jsonl.lines import (
-    BadLine,
-    Line,
-    parse_again,
-    parse_line,
-    read_lines,
-    seekable,
-    size_of,
-)
+from gitstore.backends.jsonl.lines import BadLine, Line, parse_line
 from gitstore.core.base import BaseEventStore
 from gitstore.core.errors import PartialDuplicate, StoreUnavailable
 from gitstore.core.event import DomainEvent
+from gitstore.sync.forms import Form
+from gitstore.sync.import_inputs import Input, LayoutSource, Source, opened
 from gitstore.sync.import_plan import ImportPlan, PlannedLine
 from gitstore.sync.import_rules import ORIGINAL_VERSION, HistoriesDisagree, LeftOut, renumbered
 
@@ -33,27 +27,20 @@ __all__ = [
     "HistoriesDisagree",
     "Import",
     "ImportSummary",
+    "LayoutSource",
     "LeftOut",
     "Progress",
     "Source",
     "import_events",
 ]
 
-CHUNK = 5_000
-"""Events appended at once: a git store's batches cost least an event when they are long."""
+CHUNK = 2_000
+"""Events appended at once: from here on longer batches cost an event no less, and more memory."""
 _CHUNK_BYTES = 8 * 1024 * 1024
 _REPORT_EVERY = 1_000
 
 Progress = Callable[[str, int, int], None]
-"""Called now and then with ``"Reading"`` or ``"Recording"``, how much is done, and of how much."""
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """An input: its ``name`` for messages, and the binary ``stream``, a pipe or a file."""
-
-    name: str
-    stream: BinaryIO
+"""Called now and then with what is done (``"Reading"``), how much of it, and of how much."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +71,7 @@ class Import:
 
     def __init__(
         self,
-        sources: Iterable[Source],
+        sources: Iterable[Source | LayoutSource],
         *,
         renumber: bool = False,
         keep_going: bool = False,
@@ -93,13 +80,13 @@ class Import:
         self._keep_going = keep_going
         self._report: Progress = progress or (lambda *_: None)
         self._given = list(sources)
-        self._inputs: list[_Input] = []
+        self._inputs: list[Input] = []
         self._plan = ImportPlan(renumber=renumber)
 
     def __enter__(self) -> Self:
         try:
             for source in self._given:
-                self._inputs.append(_Input.of(source))
+                self._inputs.append(opened(source, self._report))
             self._read()
         except BaseException:
             self._close()
@@ -137,18 +124,20 @@ class Import:
             self._report("Recording", done, total)
 
     def _read(self) -> None:
-        done, total = 0, sum(size_of(source.stream) for source in self._inputs)
-        for source in self._inputs:
-            for line in source.lines():
-                self._take(line)
-                done += len(line.text) + 1
-                if line.number % _REPORT_EVERY == 0:
-                    self._report("Reading", min(done, total), total)
+        done, total = 0, sum(source.size for source in self._inputs)
+        for count, (line, form) in enumerate(self._lines()):
+            self._take(line, form)
+            done += line.length
+            if count % _REPORT_EVERY == 0:
+                self._report("Reading", done, total)
         self._report("Reading", total, total)
 
-    def _take(self, line: Line) -> None:
+    def _lines(self) -> Iterator[tuple[Line, Form]]:
+        return ((line, source.form) for source in self._inputs for line in source.lines())
+
+    def _take(self, line: Line, form: Form) -> None:
         try:
-            self._plan.add(line, parse_line(line))
+            self._plan.add(line, parse_line(line, form.decode))
         except BadLine as error:
             if not self._keep_going:
                 raise
@@ -156,28 +145,27 @@ class Import:
 
     def _planned_events(self) -> Iterator[tuple[DomainEvent, int]]:
         """The events to append, each with the length of its line."""
-        lines = (line for source in self._inputs for line in source.lines())
+        lines = self._lines()
         for planned in self._plan.planned():
-            line = next(
-                (x for x in lines if (x.file, x.number) == (planned.file, planned.line)), None
-            )
-            if line is None or hash(line.text) != planned.text_hash:
+            place = (planned.file, planned.line)
+            found = next((x for x in lines if (x[0].file, x[0].number) == place), None)
+            if found is None or hash(found[0].text) != planned.text_hash:
                 raise StoreUnavailable(
                     f"{planned.file} was changed while it was imported",
                     hint="Import it again: what is recorded already is passed over.",
                 )
-            yield _event_to_append(line, planned), len(line.text)
+            line, form = found
+            yield _event_to_append(form.decode_again(line.text), planned), len(line.text)
 
     def _close(self) -> None:
         self._plan.close()
-        for given, read in zip(self._given, self._inputs, strict=False):
-            if read.stream is not given.stream:
-                read.stream.close()
+        for source in self._inputs:
+            source.close()
 
 
 def import_events(
     store: BaseEventStore,
-    sources: Iterable[Source],
+    sources: Iterable[Source | LayoutSource],
     *,
     renumber: bool = False,
     keep_going: bool = False,
@@ -194,28 +182,7 @@ def import_events(
     return summary
 
 
-@dataclass(frozen=True, slots=True)
-class _Input:
-    """A source that can be read twice; ``start``: where its first line begins."""
-
-    name: str
-    stream: BinaryIO
-    start: int
-
-    @classmethod
-    def of(cls, source: Source) -> _Input:
-        stream = seekable(source.stream)
-        # Names may hold bytes of the file system that are no text.
-        name = source.name.encode(errors="backslashreplace").decode()
-        return cls(name, stream, stream.tell())
-
-    def lines(self) -> Iterator[Line]:
-        self.stream.seek(self.start)
-        return read_lines(self.stream, self.name)
-
-
-def _event_to_append(line: Line, planned: PlannedLine) -> DomainEvent:
-    event = parse_again(line)
+def _event_to_append(event: DomainEvent, planned: PlannedLine) -> DomainEvent:
     if event.id is None:
         event = replace(event, id=planned.id)
     return event if planned.version is None else renumbered(event, planned.version)

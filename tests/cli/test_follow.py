@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from gitstore_cli.commands.follow import stopped_by_interrupt
+from gitstore_cli.interrupts import stopped_by_interrupt
 from gitstore_cli.pipes import stop_when_closed
 
 import gitstore

@@ -151,3 +151,82 @@ def test_an_import_is_in_git_when_the_command_ends(cli: Cli, file: Path) -> None
 def test_no_progress_bar_in_a_pipe(cli: Cli, file: Path) -> None:
     """Stderr stays empty where nobody watches."""
     assert cli.ok("import", file).err == ""
+
+
+def layout(cli: Cli, name: str = "events") -> Path:
+    """A layout of two lines, made by hand: no index."""
+    for day, text in (("2026-01-02", line("a", 1, "x")), ("2026-01-03", line("a", 2, "z"))):
+        folder = cli.cwd / name / day
+        folder.mkdir(parents=True)
+        (folder / "a.jsonl").write_text(text)
+    return cli.cwd / name
+
+
+def test_layouts_files_and_standard_input_mix(cli: Cli, file: Path) -> None:
+    """In one import; what stands in several is one event."""
+    layout(cli)
+    more = line("a", 3, "w").encode()
+    ran = cli.ok("import", "events/", "history.jsonl", "-", stdin=more)
+    assert ran.json == {"imported": 4, "known": 0, "duplicates": 2, "streams": 2, "leftOut": []}
+
+
+def test_a_bad_line_of_a_layout_is_named_as_it_was_given(cli: Cli) -> None:
+    """With the directory's name, day and file."""
+    with (layout(cli) / "2026-01-03/a.jsonl").open("a") as end:
+        end.write("{torn")
+    ran = cli("import", "events/")
+    assert ran.code == 1
+    assert ran.err.startswith("Error: events/2026-01-03/a.jsonl:2: no JSON")
+    assert cli("import", "events", "--keep-going").json["imported"] == 2
+
+
+def test_a_link_in_a_layout_is_refused(cli: Cli, file: Path) -> None:
+    """Exit 1, named, with a hint."""
+    (layout(cli) / "2026-01-03/b.jsonl").symlink_to(file)
+    ran = cli("import", "events")
+    assert ran.code == 1
+    assert ran.err == (
+        f"Error: {cli.cwd}/events/2026-01-03/b.jsonl is a link\n"
+        "Hint: Links are never followed here; put what it names in its place, or remove it.\n"
+    )
+
+
+def test_a_directory_without_a_layout_is_a_usage_error(cli: Cli) -> None:
+    """With what would do."""
+    (cli.cwd / "empty").mkdir()
+    ran = cli("import", "empty")
+    assert (ran.code, ran.out) == (2, "")
+    assert "Hint: Name the files in it, or a directory with folders such as" in ran.err
+
+
+CLOUDEVENT = (
+    b'{"specversion":"1.0","id":"1","source":"/s","type":"com.example.made","subject":"thing-7"}\n'
+)
+
+
+def test_cloudevents_of_others_are_imported(cli: Cli) -> None:
+    """The form of the answer may be said too."""
+    ran = cli.ok("import", "-", "-f", "cloudevents", "-f", "minimal", stdin=CLOUDEVENT)
+    assert ran.out == "Imported 1 event into 1 stream; 0 already recorded\n"
+    assert cli.ok("list").jsonl[0]["metadata"] == {"source": "/s"}
+    again = cli.ok("import", "-", "--format", "cloudevents", stdin=CLOUDEVENT)
+    assert again.json["known"] == 1
+
+
+def test_the_wrong_form_is_hinted_at(cli: Cli) -> None:
+    """In both directions."""
+    ran = cli("import", "-", stdin=CLOUDEVENT)
+    assert ran.code == 1
+    assert "Hint: It looks like a CloudEvent: say so with `--format cloudevents`." in ran.err
+    ran = cli("import", "-", "-f", "cloudevents", stdin=GOOD.encode())
+    assert ran.code == 1
+    assert "Hint: Leave out `--format cloudevents`" in ran.err
+
+
+def test_a_cloudevent_without_subject_is_named(cli: Cli) -> None:
+    """By its line, with what to do."""
+    given = CLOUDEVENT + CLOUDEVENT.replace(b',"subject":"thing-7"', b"")
+    ran = cli("import", "-", "-f", "cloudevents", stdin=given)
+    assert ran.code == 1
+    assert ran.err.startswith("Error: standard input:2: the CloudEvent has no subject")
+    assert "Hint: Give each event the id" in ran.err

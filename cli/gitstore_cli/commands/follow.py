@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import signal
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from gitstore_cli import options
 from gitstore_cli.env import Env
 from gitstore_cli.failures import INTERRUPTED, OK
 from gitstore_cli.finding import find_place
+from gitstore_cli.interrupts import stopped_by_interrupt
 from gitstore_cli.pipes import stop_when_closed
 from gitstore_cli.stores import existing, say_no_events
 
@@ -56,27 +54,6 @@ def command(env: Env, form: str, selection: options.Selection, last: int | None)
                 events = store.follow(**selection.arguments(start), stop=stop)
                 write_events(env, form, events, live=True)
     return INTERRUPTED if interrupted.is_set() else OK
-
-
-@contextmanager
-def stopped_by_interrupt(stop: threading.Event) -> Iterator[threading.Event]:
-    """Ctrl-C sets ``stop``, so that what has been begun is completed; a second one raises."""
-    interrupted = threading.Event()
-    before = signal.getsignal(signal.SIGINT)
-
-    def on_interrupt(*_: object) -> None:
-        signal.signal(signal.SIGINT, before)
-        interrupted.set()
-        # In a thread: this one may be inside `stop.wait` and hold the lock that `set` takes.
-        threading.Thread(target=stop.set).start()
-
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGINT, on_interrupt)
-    try:
-        yield interrupted
-    finally:
-        if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGINT, before)
 
 
 def _open(env: Env, stop: threading.Event) -> tuple[BaseEventStore, bool] | None:

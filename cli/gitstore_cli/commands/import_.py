@@ -1,10 +1,11 @@
-"""``sc-events import``: events from JSON lines."""
+"""``sc-events import``: events from JSON lines, in files or layouts."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -16,18 +17,21 @@ from gitstore_cli.finding import Place, find_place
 from gitstore_cli.stores import existing, made, tended
 
 if TYPE_CHECKING:
-    from gitstore.sync.importing import Import, ImportSummary, Source
+    from gitstore.sync.importing import Import, ImportSummary, LayoutSource, Source
 
+_CLOUDEVENTS = "cloudevents"
 _EXAMPLES = """\b
 Examples:
   sc-events import history.jsonl
   sc-events import history.jsonl --dry-run
+  sc-events import events/ more.jsonl
+  sc-events import --format cloudevents outbox.jsonl
   sc-events list -f jsonl | sc-events import - --store copy.git"""
 
 
 @options.command(
     epilog=_EXAMPLES,
-    short_help="Record the events of JSONL files.",
+    short_help="Record the events of JSONL files and layouts.",
     context_settings={"max_content_width": 100},
 )
 @click.argument("files", metavar="FILE...", nargs=-1, required=True)
@@ -40,10 +44,18 @@ Examples:
     "--keep-going", is_flag=True, help="Leave out lines that cannot be imported, and list them."
 )
 @click.option("--dry-run", is_flag=True, help="Check everything and say what would be done.")
-@options.format_option
+@click.option(
+    "-f",
+    "--format",
+    "forms",
+    multiple=True,
+    type=click.Choice((*options.FORMATS, _CLOUDEVENTS)),
+    help="cloudevents: what the files hold. The others: how to answer; a table on a terminal, "
+    "jsonl in a pipe. May be given twice, for both.",
+)
 def command(
     env: Env,
-    form: str,
+    forms: tuple[str, ...],
     files: tuple[str, ...],
     renumber: bool,
     keep_going: bool,
@@ -51,8 +63,9 @@ def command(
 ) -> int:
     """Record the events of FILEs, one JSON object a line; - is standard input.
 
-    All lines are checked before anything is recorded. Events that are recorded already are passed
-    over, so importing again adds nothing.
+    A FILE may be a directory that `sc-events export --layout` has made. All lines are checked
+    before anything is recorded. Events that are recorded already are passed over, so importing
+    again adds nothing.
     """
     from gitstore.sync.importing import Import
     from gitstore_cli.render.progress import ProgressBar
@@ -60,12 +73,14 @@ def command(
     if files.count("-") > 1:
         raise Usage("standard input can be read only once", hint="Give - once.")
     with (
-        _opened(env, files) as sources,
+        _opened(env, files, forms) as sources,
         ProgressBar(env) as progress,
         Import(sources, renumber=renumber, keep_going=keep_going, progress=progress) as work,
     ):
         summary = _import(env, work, dry_run=dry_run)
-    _write(env, form, summary, dry_run=dry_run)
+    answers = [form for form in forms if form != _CLOUDEVENTS]
+    default = "table" if env.on_terminal else "jsonl"
+    _write(env, answers[-1] if answers else default, summary, dry_run=dry_run)
     return FAILURE if summary.left_out else OK
 
 
@@ -87,16 +102,36 @@ def _import(env: Env, work: Import, *, dry_run: bool) -> ImportSummary:
 
 
 @contextmanager
-def _opened(env: Env, files: tuple[str, ...]) -> Iterator[list[Source]]:
-    from gitstore.sync.importing import Source
+def _opened(
+    env: Env, files: tuple[str, ...], forms: tuple[str, ...]
+) -> Iterator[list[Source | LayoutSource]]:
+    from gitstore.sync.forms import CLOUDEVENTS, JSONL
+    from gitstore.sync.importing import LayoutSource, Source
 
+    form = CLOUDEVENTS if _CLOUDEVENTS in forms else JSONL
     with ExitStack() as stack:
-        yield [
-            Source("standard input", env.stdin)
-            if name == "-"
-            else Source(name, stack.enter_context(options.input_file(env, name).open("rb")))
-            for name in files
-        ]
+        sources: list[Source | LayoutSource] = []
+        for name in files:
+            path = Path(env.cwd, name)
+            if name == "-":
+                sources.append(Source("standard input", env.stdin, form))
+            elif path.is_dir():
+                sources.append(LayoutSource(name, _layout(path, name)))
+            else:
+                file = stack.enter_context(options.input_file(env, name).open("rb"))
+                sources.append(Source(name, file, form))
+        yield sources
+
+
+def _layout(path: Path, name: str) -> Path:
+    from gitstore.backends.jsonl.layoutreading import is_layout
+
+    if not is_layout(path):
+        raise Usage(
+            f"{name!r} is a directory without a layout",
+            hint="Name the files in it, or a directory with folders such as 2026-11-23.",
+        )
+    return path
 
 
 def _write(env: Env, form: str, summary: ImportSummary, *, dry_run: bool) -> None:

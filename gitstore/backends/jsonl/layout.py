@@ -1,0 +1,93 @@
+"""The file layout: a history as folders of JSON lines, with indexes to seek by.
+
+::
+
+    DIR/2026-11-23/task-AUTH-001.jsonl     the events of one stream on one UTC day
+    DIR/indexes/by-stream.idx              where every event stands
+    DIR/indexes/by-type/TaskCreated.idx    the same, of one type
+    DIR/indexes/state.json                 how far the layout goes; its writer's own
+
+The folder is the UTC day of the event's timestamp, four digits of year. Names of streams and types
+are encoded as in refs (FORMAT.md, "Names of refs"); the true ones stand in the lines.
+
+**A data line** is an event: a JSON object with the keys ``id, streamId, type, version, timestamp,
+data, metadata`` in that order, no spaces, ``data`` and ``metadata`` in canonical JSON, and a line
+feed. Lines are only ever appended, so the versions of a file rise.
+
+**An index line** is five fields between tabs and a line feed::
+
+    1201<TAB>2026-11-23T08:00:00.123Z<TAB>task-AUTH-001@3<TAB>2026-11-23/task-AUTH-001.jsonl<TAB>512
+
+- the event's position in the store the layout was made from, in decimal digits;
+- its timestamp; ``<stream>@<version>``, the true name (it may hold ``@``, but no tab);
+- the data file, relative to DIR, with ``/``; the offset of the line's first byte in it, in decimal.
+
+Lines stand in order of position, so a reader finds a position by bisection, seeks, and reads one
+line. Indexes are derived: they say where to look, and only the data line says what happened.
+
+No file is ever shortened. A reader passes over a last line without its line feed: it is being
+written. A line that its writer does not know is somebody's, and stays.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+from typing import NamedTuple
+
+from gitstore.core.event import RecordedEvent
+from gitstore.core.names import encode_name
+
+INDEXES = "indexes"
+BY_TYPE = "by-type"
+BY_STREAM = "by-stream.idx"
+STATE = "state.json"
+DATA_SUFFIX = ".jsonl"
+
+_DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII).fullmatch
+_INDEX_LINE = re.compile(rb"(\d{1,19})\t[^\t]+\t[^\t]+\t([^\t]+)\t(\d{1,19})\n").fullmatch
+
+
+class IndexEntry(NamedTuple):
+    """What an index line is good for: the ``position`` of the line at ``offset`` in ``file``."""
+
+    position: int
+    file: str
+    offset: int
+
+
+def is_day(name: str) -> bool:
+    """Whether a folder of this name holds the events of a day."""
+    if not _DAY(name):
+        return False
+    try:
+        date.fromisoformat(name)
+    except ValueError:
+        return False
+    return True
+
+
+def data_file(stream_id: str, time: str) -> str:
+    """The file of an event, relative to the layout; ``time``: the text of its timestamp."""
+    return f"{time[:10]}/{encode_name(stream_id)}{DATA_SUFFIX}"
+
+
+def index_files(kind: str) -> tuple[str, str]:
+    """The two indexes that list an event of this type, relative to the layout."""
+    return f"{INDEXES}/{BY_STREAM}", f"{INDEXES}/{BY_TYPE}/{encode_name(kind)}.idx"
+
+
+def index_line(recorded: RecordedEvent, time: str, file: str, offset: int) -> bytes:
+    """The index line of an event whose data line begins at ``offset`` of ``file``."""
+    stream = f"{recorded.stream_id}@{recorded.version}"
+    return f"{recorded.position}\t{time}\t{stream}\t{file}\t{offset}\n".encode()
+
+
+def parse_index_line(line: bytes) -> IndexEntry | None:
+    """What an index line says; ``None`` where it is damaged or torn."""
+    match = _INDEX_LINE(line)
+    if match is None:
+        return None
+    position, file, offset = match.groups()
+    entry = IndexEntry(int(position), file.decode(errors="surrogateescape"), int(offset))
+    return entry if max(entry.position, entry.offset) < 2**63 else None

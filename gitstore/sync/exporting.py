@@ -1,0 +1,197 @@
+"""Export: the events of a store as JSON lines, or as a layout of files that is kept current.
+
+An event gives the same bytes whenever and wherever it is exported, and neither position nor commit
+is among them: those are the store's. ``import`` brings such lines into any store, with equal
+commits.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from itertools import islice
+from pathlib import Path
+from tempfile import mkstemp
+from typing import Any, BinaryIO, Protocol
+
+from gitstore.backends.disk.files import sync_directory, sync_file
+from gitstore.backends.jsonl.layoutwriting import LayoutWriter
+from gitstore.core.base import BaseEventStore
+from gitstore.core.canonical import JSON
+from gitstore.core.errors import EventStoreError, StoreUnavailable
+from gitstore.core.filters import EventFilter
+from gitstore.core.timestamps import format_timestamp, to_utc
+from gitstore.sync.forms import JSONL, Form
+
+Progress = Callable[[str, int, int], None]
+"""Called now and then with ``"Exporting"``, the position reached, and the store's highest."""
+
+
+class Output(Protocol):
+    """What lines are written to, such as a binary file; each time one or more whole lines."""
+
+    def write(self, lines: bytes, /) -> object:
+        """Take all of ``lines``, or raise."""
+        ...
+
+
+_LINES = 500
+"""Lines written at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExportSummary:
+    """What an export wrote.
+
+    ``events``: how many, this time; ``position``: the store's position up to which it goes.
+    """
+
+    events: int
+    position: int
+
+
+def export_events(
+    store: BaseEventStore,
+    out: Output,
+    *,
+    form: Form = JSONL,
+    progress: Progress | None = None,
+    **filters: Any,
+) -> ExportSummary:
+    """Write the events of ``store`` to ``out``, a line each, by position and in bounded memory.
+
+    ``filters`` are those of ``read_all``. Of a store that is being written to, what was recorded
+    when the reading began: no event is twice in it or missing before the last one.
+    """
+    last = store.last_position()
+    events = store.read_all(**filters)
+    count = 0
+    while page := list(islice(events, _LINES)):
+        out.write(b"".join([form.encode(recorded.event) for recorded in page]))
+        count += len(page)
+        last = max(last, page[-1].position)
+        if progress:
+            progress("Exporting", page[-1].position, last)
+    return ExportSummary(count, last)
+
+
+def export_layout(
+    store: BaseEventStore,
+    where: Path,
+    *,
+    stop: threading.Event | None = None,
+    progress: Progress | None = None,
+    **filters: Any,
+) -> ExportSummary:
+    """Bring the layout at ``where`` up to the present; only what is new is written.
+
+    ``filters`` are those of ``read_all``, and must be the same each time. ``stop``: end after the
+    batch that is being written. A killed export is completed by the next one, and several at once
+    take turns. Raises ``StoreUnavailable`` where the directory is no layout of this store.
+    """
+    with LayoutWriter(where, store.store_id, _selection(filters)) as layout:
+        return _catch_up(store, layout, filters, stop, progress)
+
+
+def follow_layout(
+    store: BaseEventStore, where: Path, *, stop: threading.Event, **filters: Any
+) -> Iterator[ExportSummary]:
+    """``export_layout``, then again whenever events are recorded, until ``stop`` is set.
+
+    Gives what was written, each time something was or could have been. Also ends when the store
+    is closed.
+    """
+    with LayoutWriter(where, store.store_id, _selection(filters)) as layout:
+        while True:
+            summary = _catch_up(store, layout, filters, stop, None)
+            yield summary
+            after = max(summary.position, filters.get("after_position", 0))
+            coming = store.follow(**{**filters, "after_position": after}, stop=stop)
+            if next(coming, None) is None:
+                return
+
+
+def _catch_up(
+    store: BaseEventStore,
+    layout: LayoutWriter,
+    filters: dict[str, Any],
+    stop: threading.Event | None,
+    progress: Progress | None,
+) -> ExportSummary:
+    given = filters.get("after_position", 0)
+    count = 0
+    with layout.turn() as position:
+        last = store.last_position()
+        if position > last:
+            raise StoreUnavailable(
+                f"the layout goes to position {position}, and the store only to {last}",
+                hint="The store is an older copy: export it to a directory of its own.",
+            )
+        events = store.read_all(**{**filters, "after_position": max(position, given)})
+        for written, position in layout.write(events):  # noqa: PLW2901
+            count += written
+            if progress:
+                progress("Exporting", position, max(position, last))
+            if stop is not None and stop.is_set():
+                return ExportSummary(count, position)
+        layout.settle(last)
+        return ExportSummary(count, layout.position)
+
+
+def _selection(filters: dict[str, Any]) -> dict[str, JSON]:
+    """What a layout remembers of the filters it was made with."""
+    after = filters.get("after_position", 0)
+    wanted = EventFilter.of(**{k: v for k, v in filters.items() if k != "after_position"})
+    selection: dict[str, JSON] = {"after": after} if after else {}
+    for name, value in asdict(wanted).items():
+        if isinstance(value, datetime):
+            selection[name] = format_timestamp(to_utc(value))
+        elif value is not None:
+            selection[name] = sorted(value)
+    return selection
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[BinaryIO]:
+    """A binary file to write, which takes the place of the one at ``path`` when it is complete.
+
+    Until then it lies beside it under a name of its own; after an error it is gone and ``path`` is
+    as it was. A link is followed. What is no file, such as a named pipe, is written to directly.
+    """
+    target = Path(os.path.realpath(path))
+    try:
+        if target.exists() and not target.is_file():
+            with target.open("wb") as direct:
+                yield direct
+            return
+        with _replacing(target) as file:
+            yield file
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise EventStoreError(
+            f"{path} cannot be written: {error.strerror}",
+            hint="Remove the cause, or name another file; a file that was there is as it was.",
+        ) from error
+
+
+@contextmanager
+def _replacing(target: Path) -> Iterator[BinaryIO]:
+    descriptor, aside = mkstemp(".part", ".export-", target.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            if target.exists():
+                os.fchmod(descriptor, target.stat().st_mode & 0o777)
+            yield file
+            file.flush()
+            sync_file(descriptor)
+        os.replace(aside, target)  # noqa: PTH105 - both are open to see
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(aside)  # noqa: PTH108
+        raise
+    sync_directory(target.parent)
