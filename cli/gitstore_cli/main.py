@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from contextlib import redirect_stdout
 from dataclasses import replace
 from importlib import import_module
 
@@ -127,7 +128,10 @@ def main(
 
 def _run(args: list[str], env: Env, prog: str) -> int:
     # Not click's own main(): that one writes messages of its own and swallows closed pipes.
-    with cli.make_context(prog, [*args], obj=env) as ctx:  # it takes the list apart
+    with (
+        redirect_stdout(env.stdout),  # click writes its help there
+        cli.make_context(prog, [*args], obj=env) as ctx,  # it takes the list apart
+    ):
         code = cli.invoke(ctx)
     return code if isinstance(code, int) else failures.OK
 

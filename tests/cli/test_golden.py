@@ -32,6 +32,7 @@ import click
 import pytest
 from gitstore_cli.main import Commands
 
+from gitstore import open_store
 from tests.cli.conftest import Cli, Ran, eventually, record, script
 from tests.cli.golden_cases import CASES, FILES, STORES, Case
 
@@ -43,6 +44,8 @@ OWN_PROCESS = {"log", "follow"}
 VARYING = (
     (r"\b[0-9a-f]{8}-[0-9a-f]{4}-[47][0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}\b", "<uuid>"),
     (r"(\bsize\b\W+)\d[\d.]*( bytes| [KMG]B)?", r"\1<size>"),
+    (r"\b\d[\d.]* [KMG]B", "<size>"),
+    (r'("(?:flush|type index|repack|pack-refs|trim|checkpoint|commit-graph)"): ?\d+', r"\1: <ms>"),
     (r"(?<=/projects/)[^/\s]+", "<project>"),
     (r"^sc-events \d\S*$", "sc-events <version>"),
     (r"^ +$", ""),  # git log indents empty lines too
@@ -78,6 +81,7 @@ def session(
     def run(case: Case) -> str:
         if case.store != "nothing":
             shutil.copytree(made_store(case.store), cli.default_store)
+            open_store(cli.default_store).close()  # a copy says that it is one, the first time
         shown = [_as_session(line, _run(cli, case, line)) for line in case.lines]
         return _same_every_time(cli, "\n".join(shown))
 

@@ -81,7 +81,7 @@ class Verifier:
         with ThreadPoolExecutor(1, "gitstore-verify") as beside:
             files = beside.submit(self._files)
             seen = self._events()
-            findings += [*seen.findings, *files.result()]
+            findings += _believable([*seen.findings, *files.result()])
         findings += self._rest()
         self._parts.objects.close()
         return VerifyReport(tuple(dict.fromkeys(findings)), seen.events, seen.streams)
@@ -183,7 +183,8 @@ class Verifier:
         events = _event_refs(refs)
         thorough = StreamWalk(self._parts, events, self._progress)
         findings = [*refs.findings, *thorough.run()]
-        return Seen(findings or [first], thorough.events, len(events))
+        streams = sum(name != FEED for name in events)
+        return Seen(findings or [first], thorough.events, streams)
 
     # The rest
 
@@ -209,6 +210,13 @@ class Verifier:
 
 def _event_refs(refs: RefsFound) -> dict[str, str]:
     return {n: at for n, at in refs.ids.items() if n == FEED or n.startswith(STREAMS)}
+
+
+def _believable(findings: list[Finding]) -> list[Finding]:
+    """Without what is said of the type index, where the index it was held against is damaged."""
+    if any(finding.kind == "index" for finding in findings):
+        return [finding for finding in findings if finding.kind != "types"]
+    return findings
 
 
 def _guarded(kind: Kind, findings: Iterable[Finding]) -> Iterator[Finding]:
