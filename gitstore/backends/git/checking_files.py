@@ -11,6 +11,7 @@ from pathlib import Path
 from gitstore.backends.git.findings import Finding, Progress
 from gitstore.backends.git.gitcommand import Git, GitFailed
 from gitstore.backends.git.layout import FORMAT, StoreLayout
+from gitstore.backends.git.packs import TEMPORARY
 
 HEAD = f"ref: {FORMAT}\n".encode()
 """What the file HEAD holds."""
@@ -64,7 +65,8 @@ def pack_fault(layout: StoreLayout, pack: Path) -> str | None:
     """What is wrong with a pack or its index, ``None`` where nothing is, or where it has gone."""
     index = pack.with_suffix(".idx")
     if not index.exists():
-        return "its index is missing" if pack.exists() else None
+        is_being_written = index.with_name(f"{index.name}{TEMPORARY}").exists()
+        return "its index is missing" if pack.exists() and not is_being_written else None
     if fault := trailer_fault(index):
         return f"its index is damaged: {fault}"
     try:

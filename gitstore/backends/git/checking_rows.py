@@ -25,7 +25,7 @@ from gitstore.backends.git.commits import (
     encode_commit,
 )
 from gitstore.backends.git.findings import Doubt, Finding, Kind, Progress
-from gitstore.backends.git.index import IndexDamaged
+from gitstore.backends.git.indexfile import IndexDamaged
 from gitstore.backends.git.indexschema import pack_id, unpack_id
 from gitstore.backends.git.journal import JournalRow, JournalState
 from gitstore.backends.git.layout import FEED, STREAMS

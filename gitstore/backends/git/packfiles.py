@@ -6,6 +6,7 @@ A pack is taken away only once another lists all it lists, and stands there unde
 
 from __future__ import annotations
 
+import contextlib
 import os
 import struct
 from collections.abc import Iterable, Iterator, Sequence
@@ -134,8 +135,9 @@ def bring_in(folder: Path, packs: Path) -> list[Path]:
 def clear_marks(packs: Path) -> None:
     """Remove the ``.keep`` files of a ``bring_in`` that was cut short."""
     for keep in packs.glob("pack-*.keep"):
-        if keep.read_bytes() == _MARK:
-            keep.unlink()
+        with contextlib.suppress(FileNotFoundError):  # of a flush that has ended
+            if keep.read_bytes() == _MARK:
+                keep.unlink()
 
 
 def remove(packs: Path, indexes: Iterable[Path]) -> None:

@@ -95,11 +95,21 @@ class PackBuilder:
 
 
 def clear_leftovers(packs: Path) -> None:
-    """Remove what a crash left of packs that were being written; needs the flush lock."""
+    """Clear up what a crash left of packs that were being written; needs the flush lock.
+
+    One whose pack has its name already is whole: its index gets its name too.
+    """
     for aside in packs.glob(f"*{TEMPORARY}"):
-        aside.unlink(missing_ok=True)
+        whole = aside.with_suffix("")
+        if whole.suffix == ".idx" and whole.with_suffix(".pack").exists():
+            aside.replace(whole)
+        else:
+            aside.unlink(missing_ok=True)
     for keep in packs.glob("pack-*.keep"):
-        content = keep.read_bytes()
+        try:
+            content = keep.read_bytes()
+        except FileNotFoundError:  # of a maintenance that has ended
+            continue
         # A crash may have cut it short; but then the pack was not there yet.
         unborn = KEEP_MARK.startswith(content) and not keep.with_suffix(".idx").exists()
         if content == KEEP_MARK or unborn:

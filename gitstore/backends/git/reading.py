@@ -15,7 +15,7 @@ import threading
 from array import array
 from collections.abc import Callable, Iterator, Sequence
 
-from gitstore.backends.git.index import IndexDamaged
+from gitstore.backends.git.indexfile import IndexDamaged
 from gitstore.backends.git.indexquery import Query
 from gitstore.backends.git.journal import JournalRow
 from gitstore.backends.git.parts import Parts

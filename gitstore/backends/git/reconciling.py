@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from gitstore.backends.git.commits import EventCommit, check_canonical, check_follows
 from gitstore.backends.git.flushing import Flusher
+from gitstore.backends.git.indexfile import IndexDamaged
 from gitstore.backends.git.indexschema import StreamHead
 from gitstore.backends.git.journal import JournalRow
 from gitstore.backends.git.layout import FEED, STREAMS
@@ -108,6 +109,8 @@ class Reconciler:
         head = (self._parts.index.head(stream) if stream else None) or NO_HEAD
         try:
             chain, owner = self._check_chain(name, tip, head)
+        except IndexDamaged:
+            raise  # it is not the tip that is in doubt
         except EventStoreError as error:
             if not self._is_ours(tip, stream):
                 _LOG.warning("%s was moved by others and is not adopted: %s", name, error)

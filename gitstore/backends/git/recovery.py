@@ -15,7 +15,7 @@ from pathlib import Path
 
 from gitstore.backends.disk.files import make_directory, sync_directory
 from gitstore.backends.git import feed
-from gitstore.backends.git.index import IndexDamaged
+from gitstore.backends.git.indexfile import IndexDamaged
 from gitstore.backends.git.journal import SELECT_PENDING, JournalDamaged, JournalRow
 from gitstore.backends.git.layout import FEED
 from gitstore.backends.git.parts import Parts
@@ -197,6 +197,9 @@ def begin_again_where_copied(parts: Parts) -> None:
 
 def _begin_again(parts: Parts, tip: str) -> str:
     """Go on from a feed under a new store id; gives the feed's new tip."""
+    begun = parts.refs.read(FEED)
+    if begun is not None and begun != tip and _begins_after(parts, begun, tip):
+        return begun  # a crash came between this and the journal
     beginning = begin_store(parts.stamper.clock, tip)
     keep = parts.objects.add([beginning])
     failures = parts.refs.move([RefUpdate(FEED, beginning.id, frozenset({tip}))])
@@ -204,6 +207,14 @@ def _begin_again(parts: Parts, tip: str) -> str:
     if failures:
         raise StoreUnavailable(f"the feed could not be moved: {failures[0].why}")
     return beginning.id
+
+
+def _begins_after(parts: Parts, commit: str, tip: str) -> bool:
+    try:
+        found = feed.decode_feed(parts.objects.read(commit))
+    except StoreCorrupted:
+        return False
+    return found.parent == tip and found.store_id is not None
 
 
 def _salvage(parts: Parts, error: JournalDamaged) -> list[JournalRow]:

@@ -159,11 +159,13 @@ class Refs:
         name = ""
         if key[0] >= 0:
             for line in self._layout.packed_refs.read_bytes().split(b"\n"):
-                if line[:1] == b"^":
+                if line[:1] == b"^" and name and _ID(line[1:]):
                     packed[name] += line + b"\n"
-                elif line and line[:1] != b"#":
+                elif _ID(line[:40]) and line[40:41] == b" ":
                     name = os.fsdecode(line[41:])
                     packed[name] = line + b"\n"
+                elif line and line[:1] != b"#":
+                    raise StoreCorrupted(f"packed-refs has a line that is no ref: {line[:60]!r}")
         # A rewrite between stat and read would go unseen: only what stands still is kept.
         self._packed_key = key if _file_key(self._layout.packed_refs) == key else None
         self._packed = packed

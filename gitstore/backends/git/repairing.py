@@ -24,7 +24,7 @@ from gitstore.backends.git.checking_rows import RowWalk
 from gitstore.backends.git.commits import GitObject
 from gitstore.backends.git.findings import Doubt, silent
 from gitstore.backends.git.flushing import Flusher
-from gitstore.backends.git.index import IndexDamaged
+from gitstore.backends.git.indexfile import IndexDamaged
 from gitstore.backends.git.journal import JournalRow
 from gitstore.backends.git.layout import FEED, FORMAT, QUARANTINE, STREAMS, StoreLayout
 from gitstore.backends.git.objects import Objects

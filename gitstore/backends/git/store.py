@@ -72,7 +72,7 @@ class GitEventStore(BaseEventStore):
         self._automatic = AutomaticMaintenance(
             self._maintainer.is_due, lambda: self._maintainer.run_if_due(search=False)
         )
-        self._background = BackgroundFlush(self._flush_behind, self._upkeep.try_index_types)
+        self._background = BackgroundFlush(self.flush, self._tend)
         self._flush_mode = flush
         self._wrote = False
         self._at_exit = _close_at_exit(self)
@@ -318,8 +318,9 @@ class GitEventStore(BaseEventStore):
             _LOG.warning("events are recorded, but not in git yet: %s", error)
         self._upkeep.try_index_types()
 
-    def _flush_behind(self) -> None:
-        self.flush()
+    def _tend(self) -> None:
+        """What can wait: once a minute while there are writes."""
+        self._upkeep.try_index_types()
         self._automatic.consider()
 
     def _append(

@@ -17,7 +17,8 @@ from typing import NamedTuple
 from gitstore.backends.git import feed
 from gitstore.backends.git.commits import GitObject
 from gitstore.backends.git.gitcommand import ObjectReader
-from gitstore.backends.git.index import IndexDamaged, TypedRow
+from gitstore.backends.git.indexfile import IndexDamaged
+from gitstore.backends.git.indexlists import TypedRow
 from gitstore.backends.git.layout import TYPES
 from gitstore.backends.git.parts import Parts
 from gitstore.backends.git.refs import RefUpdate

@@ -16,7 +16,8 @@ from gitstore import DomainEvent, StoreUnavailable, WrongExpectedVersion, open_s
 from gitstore.backends.git import background, reconciling, refs
 from gitstore.backends.git.background import BackgroundFlush
 from gitstore.backends.git.flushing import Flusher
-from gitstore.backends.git.index import Index, IndexDamaged
+from gitstore.backends.git.index import Index
+from gitstore.backends.git.indexfile import IndexDamaged
 from gitstore.backends.git.store import GitEventStore
 from tests.backends.git.witness import assert_sound, git, reopen
 
