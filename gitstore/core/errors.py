@@ -126,7 +126,10 @@ class UnsupportedFormat(EventStoreError):
 class StoreCorrupted(EventStoreError):
     """Recorded bytes are damaged or missing, and were not repaired on the way."""
 
-    hint = "Run the store's verify() to see what is concerned; keep a copy before any repair."
+    hint = (
+        "Keep a copy of the store, then run `sc-events verify --repair`; without --repair it only "
+        "says what is concerned."
+    )
 
 
 class StoreUnavailable(EventStoreError):

@@ -18,6 +18,7 @@ from gitstore.core.errors import EventStoreError
 
 _ID = re.compile(rb"[0-9a-f]{40}").fullmatch
 _PACKED = re.compile(rb"([0-9a-f]{40}) (refs/[^\0-\x20\x7f]+)").fullmatch
+_SYMBOLIC = re.compile(rb"ref: refs/[^\0-\x20\x7f]+").fullmatch
 _PEELED = re.compile(rb"\^[0-9a-f]{40}").fullmatch
 
 
@@ -51,6 +52,8 @@ def look_at_refs(layout: StoreLayout) -> RefsFound:
             continue
         if _ID(content.rstrip(b"\n")):
             loose[name] = content[:40].decode()
+        elif _SYMBOLIC(content.rstrip(b"\n")) and not _is_ours(name):
+            continue  # such as the HEAD of a remote, which git makes
         else:
             what = "is a symbolic ref" if content.startswith(b"ref:") else "holds no commit id"
             found.odd.append(path)
@@ -97,6 +100,11 @@ def is_sound(objects: Objects, object_hex: str) -> bool:
         return objects.read_any(object_hex) is not None
     except EventStoreError:
         return False
+
+
+def _is_ours(name: str) -> bool:
+    """Whether it is a ref that the store moves, and that must hold an id."""
+    return name in (FEED, FORMAT) or name.startswith((STREAMS, QUARANTINE, "refs/notes/"))
 
 
 def _kind_of(name: str) -> Kind:

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from dataclasses import replace
 from pathlib import Path
 
 from gitstore.backends.disk.files import disk_errors_told, holds_wal
+from gitstore.backends.git.clones import ReadOnlyClone, with_state_elsewhere
 from gitstore.backends.git.findings import Finding, Progress, VerifyReport
-from gitstore.backends.git.layout import StoreLayout
+from gitstore.backends.git.layout import FEED, StoreLayout
 from gitstore.backends.git.parts import Parts
+from gitstore.backends.git.recovery import is_journal_sound
 from gitstore.backends.git.repairing import make_openable
-from gitstore.backends.git.rows import objects_of
+from gitstore.backends.git.repository import check_format
 from gitstore.backends.git.store import GitEventStore
 from gitstore.backends.git.verifying import FAILURES, Verifier
 from gitstore.backends.stamping import Stamper
 from gitstore.core.errors import StoreUnavailable, UnsupportedFormat
+
+_OF_GIT = ("format", "stream", "objects", "quarantine")
+"""What is found in a clone without a feed: it has no positions, and nothing that goes by them."""
 
 
 def inspect(
@@ -24,59 +30,81 @@ def inspect(
     """``verify`` of the git store at ``path``, opened if it can be.
 
     Else what can be looked at from outside is looked at; ``repair`` makes the store one that can be
-    opened first. Raises ``StoreNotFound`` where there is nothing that was an event store, and
+    opened first. Without ``repair`` no store is mended by being opened, and no clone becomes one.
+    Raises ``StoreNotFound`` where there is nothing that was an event store, and
     ``UnsupportedFormat`` for the store of a newer version.
     """
     path = path.absolute()
-    lost = _journal_faults(path)
-    try:
-        report = _opened(path, repair=repair, deep=deep, progress=progress)
-        if repair:
-            return replace(report, repaired=(*lost, *report.repaired))
-        return replace(report, findings=(*lost, *report.findings))
-    except FAILURES as error:
-        layout = StoreLayout(path)
-        locked_out = isinstance(error, StoreUnavailable) and layout.local.is_dir()
-        if locked_out or not _was_store(layout):
-            raise
-        first = _finding(error)
-        report = _from_outside(path, first, deep=deep, progress=progress)
-        if any(f.kind == "format" and not f.repairable for f in report.findings):
-            raise
-    if not repair:
-        return report
-    parts = _parts(path, read_only=False)
-    with disk_errors_told(path):
+    first = _journal_fault(StoreLayout(path))
+    if first is None:
         try:
-            make_openable(parts)
-        finally:
-            _close(parts)
+            if repair or StoreLayout(path).local.is_dir() or not path.is_dir():
+                return _opened(path, repair=repair, deep=deep, progress=progress)
+            return _clone(path, deep=deep, progress=progress)
+        except FAILURES as error:
+            layout = StoreLayout(path)
+            locked_out = isinstance(error, StoreUnavailable) and layout.local.is_dir()
+            if locked_out or not _was_store(layout) or _is_newer(error):
+                raise
+            first = _finding(error)
+    report = _from_outside(path, first, deep=deep, progress=progress)
+    return _made_openable(path, report, deep=deep, progress=progress) if repair else report
+
+
+def _made_openable(
+    path: Path, report: VerifyReport, *, deep: bool, progress: Progress | None
+) -> VerifyReport:
+    """Make the store one that can be opened, then repair the rest; ``report``: how it was."""
+    with contextlib.closing(_parts(path, read_only=False)) as parts, disk_errors_told(path):
+        make_openable(parts)
     again = _opened(path, repair=True, deep=deep, progress=progress)
     left = set(again.findings)
-    found = dict.fromkeys((*lost, *report.findings, *again.repaired))
+    found = dict.fromkeys((*report.findings, *again.repaired))
     mended = tuple(f for f in found if f.kind != "quarantine" and f not in left)
     return VerifyReport(again.findings, again.events, again.streams, mended)
 
 
-def _journal_faults(path: Path) -> tuple[Finding, ...]:
-    """What is wrong with the journal. Opening the store salvages it, and nothing would tell."""
-    layout = StoreLayout(path)
-    if not _was_store(layout) or not layout.objects.is_dir():
-        return ()
+def _journal_fault(layout: StoreLayout) -> Finding | None:
+    """What is wrong with the journal. Opening the store salvages it, and nothing would tell.
+
+    Raises ``UnsupportedFormat`` where the fault may be that the store is of a newer version.
+    """
+    if not layout.local.is_dir() or not layout.objects.is_dir():
+        return None
     if not layout.journal.exists():
-        return (Finding("journal", "journal.db is missing: what was not in git yet is lost"),)
-    parts = _parts(path, read_only=False)
-    try:
-        parts.journal.state()
-        parts.journal.check()
-        for row in parts.journal.pending(1 << 40):
-            objects_of(row)
-    except (*FAILURES, AssertionError) as error:
-        message = f"{error}; opening the store keeps what can still be read"
-        return (Finding("journal", message, repairable=True),)
-    finally:
-        _close(parts)
-    return ()
+        message = "journal.db is missing: what was not in git yet is lost"
+    else:
+        with contextlib.closing(_parts(layout.root, read_only=False)) as parts:
+            try:
+                is_journal_sound(parts)
+            except (*FAILURES, AssertionError) as error:
+                message = f"{error}; a repair keeps what can still be read"
+            else:
+                return None
+    _refuse_newer(layout)
+    return Finding("journal", message, repairable=True)
+
+
+def _refuse_newer(layout: StoreLayout) -> None:
+    with contextlib.closing(_parts(layout.root, read_only=True)) as parts:
+        try:
+            check_format(layout, parts.refs, parts.objects)
+        except FAILURES as error:
+            if _is_newer(error):
+                raise
+            # The rest is named, and made good, with all other damage.
+
+
+def _clone(path: Path, *, deep: bool, progress: Progress | None) -> VerifyReport:
+    """Look at a clone, whose journal and index are made in a private directory meanwhile."""
+    layout = with_state_elsewhere(StoreLayout(path))
+    parts = Parts.of(layout, Stamper(), wal=holds_wal(path), read_only=True, folds_case=False)
+    with contextlib.closing(GitEventStore(parts, "background", ReadOnlyClone(parts))) as store:
+        check_format(layout, parts.refs, parts.objects)
+        if parts.refs.read(FEED) is not None:
+            return store.verify(deep=deep, progress=progress)
+        report = Verifier(parts, deep=deep, progress=progress).run()
+    return replace(report, findings=tuple(f for f in report.findings if f.kind in _OF_GIT))
 
 
 def _opened(path: Path, *, repair: bool, deep: bool, progress: Progress | None) -> VerifyReport:
@@ -88,13 +116,14 @@ def _from_outside(
     path: Path, first: Finding, *, deep: bool, progress: Progress | None
 ) -> VerifyReport:
     """What can be seen of a store that cannot be opened; ``first`` is why."""
-    parts = _parts(path, read_only=True)
-    try:
+    with contextlib.closing(_parts(path, read_only=True)) as parts:
         report = Verifier(parts, deep=deep, progress=progress).run()
-    finally:
-        _close(parts)
-    if report.ok:
-        report = VerifyReport((first, *report.findings), report.events, report.streams)
+    if first.kind == "journal":
+        # Said already; and what could not be looked at without it is not damaged for that.
+        rest = [f for f in report.findings if "journal.db" not in f.message]
+        report = replace(report, findings=(first, *rest))
+    elif report.ok:
+        report = replace(report, findings=(first, *report.findings))
     return report
 
 
@@ -103,9 +132,13 @@ def _was_store(layout: StoreLayout) -> bool:
     return layout.local.is_dir() or layout.stream_refs.is_dir()
 
 
+def _is_newer(error: BaseException) -> bool:
+    """Whether the store is of another version's format, which is no damage."""
+    return isinstance(error, UnsupportedFormat) and "no event store" not in str(error)
+
+
 def _finding(error: BaseException) -> Finding:
-    kept = isinstance(error, UnsupportedFormat) and "no event store" not in str(error)
-    return Finding("format", f"the store cannot be opened: {error}", repairable=not kept)
+    return Finding("format", f"the store cannot be opened: {error}", repairable=True)
 
 
 def _parts(path: Path, *, read_only: bool) -> Parts:
@@ -116,11 +149,3 @@ def _parts(path: Path, *, read_only: bool) -> Parts:
         read_only=read_only or not os.access(path, os.W_OK),
         folds_case=False,
     )
-
-
-def _close(parts: Parts) -> None:
-    parts.journal.close()
-    parts.index.close()
-    parts.objects.close()
-    parts.write_lock.close()
-    parts.flush_lock.close()

@@ -2,46 +2,89 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 from collections.abc import Iterable, Iterator
 
 from gitstore.backends.git import feed
 from gitstore.backends.git.feed import FeedEntry
+from gitstore.backends.git.indexfile import IndexDamaged
+from gitstore.backends.git.indexschema import StreamHead
 from gitstore.backends.git.journal import JournalRow
 from gitstore.backends.git.parts import Parts
-from gitstore.backends.git.restoring import rows_without_commits
+from gitstore.backends.git.recovery import NewIndex, ends_in_time, replace_index
+from gitstore.backends.git.restoring import FAULTS, raw_rows
 from gitstore.backends.git.rows import row_of_commit
-from gitstore.backends.git.salvaging import set_aside
 from gitstore.core.errors import EventStoreError
+
+_LOG = logging.getLogger("gitstore.repair")
+_PAGE = 1_000
 
 
 def rebuild_index(parts: Parts) -> None:
-    """Make the index anew from feed and commits, and keep the rows whose commits are lost.
+    """Make the index anew from feed and commits, without the events whose commits are lost.
 
-    The old file is kept aside, not deleted: it may be all that is left of an event.
+    The streams of those end where they did, so that no version is given twice. The old file is kept
+    aside where it may be all that is left of an event.
     """
+    lost: list[FeedEntry] = []
+
+    def fill(index: NewIndex) -> bool:
+        _fill(parts, index, lost)
+        _note_heads(parts, index, lost)
+        return ends_in_time(parts) and (not lost or _knows_nothing_of(parts, lost))
+
+    replace_index(parts, fill)
+    for entry in lost:
+        _LOG.warning("%s@%d, %s, is lost", entry.stream_id, entry.version, entry.commit)
+
+
+def _fill(parts: Parts, index: NewIndex, lost: list[FeedEntry]) -> None:
     state = parts.journal.state()
     waiting = {row.position for row in parts.journal.pending(1 << 40)}
-    kept = {row[0]: row for row in rows_without_commits(parts)}
-    commits = feed.commits_since(parts.objects, state.feed, None) or []
-    for suffix in ("", "-wal", "-shm"):
-        path = parts.layout.index.with_name(f"index.db{suffix}")
-        if path.exists():
-            set_aside(parts.layout, path) if kept else path.unlink()
-    parts.index.reopen()
-    parts.index.create()
-    for commit in commits:
+    for commit in feed.commits_since(parts.objects, state.feed, None) or []:
         entries = feed.decode_feed(parts.objects.read(commit)).entries
-        rows = list(_rows_of(parts, (e for e in entries if e.position not in waiting), kept))
+        rows = list(_rows_of(parts, (e for e in entries if e.position not in waiting), lost))
         last = entries[-1].position if entries else 0
-        parts.index.add(rows, min(last, state.flushed), commit)
+        index.add(rows, min(last, state.flushed), commit)
 
 
 def _rows_of(
-    parts: Parts, entries: Iterable[FeedEntry], kept: dict[int, JournalRow]
+    parts: Parts, entries: Iterable[FeedEntry], lost: list[FeedEntry]
 ) -> Iterator[JournalRow]:
     for entry in entries:
         try:
             yield row_of_commit(parts.objects, entry.commit, entry.position)
         except EventStoreError:
-            if entry.position in kept:
-                yield kept[entry.position]
+            lost.append(entry)
+
+
+def _note_heads(parts: Parts, index: NewIndex, lost: Iterable[FeedEntry]) -> None:
+    dates = dict(_dates(parts))
+    for entry in lost:
+        commit = bytes.fromhex(entry.commit)
+        head = StreamHead(entry.version, commit, dates.get(commit, 0))
+        index.note_head(entry.stream_id, head)
+
+
+def _dates(parts: Parts) -> Iterator[tuple[bytes, int]]:
+    """Commit and date of each stream's end, as far as the old index can be read."""
+    after = 0
+    with contextlib.suppress(*FAULTS):
+        while parts.layout.index.exists() and (page := parts.index.raw_streams(after, _PAGE)):
+            for *_, commit, date in page:
+                if isinstance(commit, bytes) and isinstance(date, int):
+                    yield commit, date
+            after = page[-1][0]
+
+
+def _knows_nothing_of(parts: Parts, lost: Iterable[FeedEntry]) -> bool:
+    """Whether the old index can be read to its end, and has none of these events."""
+    if not parts.layout.index.exists():
+        return True
+    try:
+        parts.index.check()
+    except IndexDamaged:
+        return False
+    commits = {bytes.fromhex(entry.commit) for entry in lost}
+    return not any(raw[6] in commits for raw in raw_rows(parts))

@@ -8,16 +8,21 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import shutil
 import sqlite3
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from gitstore.backends.disk.files import make_directory, sync_directory
+from gitstore.backends.disk.files import holds_wal, make_directory, sync_directory
 from gitstore.backends.git import feed
+from gitstore.backends.git.connections import transaction
+from gitstore.backends.git.index import Index
 from gitstore.backends.git.indexfile import IndexDamaged
+from gitstore.backends.git.indexschema import StreamHead
 from gitstore.backends.git.journal import SELECT_PENDING, JournalDamaged, JournalRow
-from gitstore.backends.git.layout import FEED
+from gitstore.backends.git.layout import FEED, StoreLayout
 from gitstore.backends.git.parts import Parts
 from gitstore.backends.git.refs import RefUpdate
 from gitstore.backends.git.repository import begin_store, store_id
@@ -35,7 +40,7 @@ def prepare_journal(parts: Parts, *, taken_in: bool = False) -> list[JournalRow]
     repository is a clone that has just become a store.
     """
     with contextlib.suppress(JournalDamaged):
-        if parts.journal.exists() and _is_sound(parts):
+        if parts.journal.exists() and is_journal_sound(parts):
             return []
     if parts.read_only:
         raise StoreCorrupted(
@@ -48,18 +53,17 @@ def prepare_journal(parts: Parts, *, taken_in: bool = False) -> list[JournalRow]
 
 def prepare_journal_locked(parts: Parts, *, taken_in: bool = False) -> list[JournalRow]:
     """``prepare_journal`` for one who holds both locks."""
-    salvaged: list[JournalRow] = []
+    damage: JournalDamaged | None = None
     try:
-        if parts.journal.exists() and _is_sound(parts):
+        if parts.journal.exists() and is_journal_sound(parts):
             return []  # another process was faster
-        missing = True
     except JournalDamaged as error:
-        salvaged = _salvage(parts, error)
-        missing = False
-    tip = _feed_tip(parts)
+        damage = error
+    tip = _feed_tip(parts)  # first: where there is none, everything stays as it was
+    salvaged = _salvage(parts, damage) if damage is not None else []
     flushed = feed.last_position(parts.objects, tip)
     if parts.layout.elsewhere is None and (flushed or taken_in):
-        if missing and not taken_in:
+        if damage is None and not taken_in:
             _LOG.warning("journal.db was missing or empty: what was not in git yet is lost")
         # Positions that only the journal knew may be given again.
         tip = _begin_again(parts, tip)
@@ -102,18 +106,96 @@ def mend_index(parts: Parts, *, thorough: bool = False) -> None:
 def rebuild_index(parts: Parts) -> None:
     """Make the index anew from the feed and the commits; needs the flush lock.
 
-    Written in place of the old file, which other processes notice by its inode.
+    Raises ``StoreCorrupted`` where one of them cannot be read, and leaves the old index as it was:
+    it may be all that is left of an event.
     """
-    for suffix in ("", "-wal", "-shm"):
-        path = parts.layout.index.with_name(f"index.db{suffix}")
-        path.unlink(missing_ok=True)
-    parts.index.reopen()
-    parts.index.create()
-    state = parts.journal.state()
-    _apply(parts, feed.commits_since(parts.objects, state.feed, None) or [])
+
+    def fill(index: NewIndex) -> bool:
+        commits = feed.commits_since(parts.objects, parts.journal.state().feed, None)
+        _apply(parts, index, commits or [])
+        return ends_in_time(parts)
+
+    try:
+        replace_index(parts, fill)
+    except StoreCorrupted as error:
+        raise StoreCorrupted(f"index.db cannot be rebuilt from git alone: {error}") from error
 
 
-def _is_sound(parts: Parts) -> bool:
+class NewIndex(Index):
+    """An index that is being made beside the one in use."""
+
+    def note_head(self, stream: str, head: StreamHead) -> None:
+        """Let a stream end at an event that is not here, unless it ends later by itself."""
+        db = self._db()
+        with transaction(db):
+            db.intern_streams({stream})
+            db.execute(
+                "UPDATE streams SET version=?, commit_id=?, date=? WHERE name=? AND version<?",
+                (head.version, head.commit, head.date, stream, head.version),
+            )
+
+
+def replace_index(parts: Parts, fill: Callable[[NewIndex], bool]) -> None:
+    """Put a new index in the place of the old, when ``fill`` is done; needs the flush lock.
+
+    ``fill`` says whether the old one may go: else it is kept aside. Other processes notice by the
+    file's inode. What ``fill`` raises leaves everything as it was.
+    """
+    layout = replace(parts.layout, elsewhere=parts.layout.local / "rebuilding")
+    shutil.rmtree(layout.local, ignore_errors=True)  # left by a process that was killed
+    make_directory(layout.local)
+    index = NewIndex(layout, parts.objects, wal=holds_wal(parts.layout.root), read_only=False)
+    try:
+        index.create()
+        is_spare = fill(index)
+        index.cut_log()
+        index.close()
+        if is_spare:
+            # The file before its log: a log may never come to lie beside another file.
+            for path in _files_of(parts.layout.index):
+                path.unlink(missing_ok=True)
+        else:
+            with contextlib.suppress(StoreCorrupted, StoreUnavailable):
+                parts.index.cut_log()  # then the file alone has everything
+            kept = keep_aside(parts.layout, parts.layout.index)
+            _LOG.warning("the old index.db is kept as %s", kept)
+        layout.index.rename(parts.layout.index)
+        sync_directory(parts.layout.local)
+    finally:
+        index.close()
+        shutil.rmtree(layout.local, ignore_errors=True)
+        parts.index.reopen()
+
+
+def ends_in_time(parts: Parts) -> bool:
+    """Whether the index lists no event later than the journal knows, as far as it can be read."""
+    if not parts.layout.index.exists():
+        return True
+    try:
+        return parts.index.state()[0] <= parts.journal.highest()[1]
+    except IndexDamaged:
+        return True
+
+
+def keep_aside(layout: StoreLayout, path: Path) -> Path:
+    """Keep a database in ``gitstore/salvage``, with its log, so that SQLite can open it there."""
+    make_directory(layout.salvage)
+    kept = layout.salvage / f"{path.stem}-{time.time_ns()}{path.suffix}"
+    for old, new in zip(_files_of(path), _files_of(kept), strict=True):
+        if old.exists():
+            old.rename(new)
+    sync_directory(path.parent)
+    sync_directory(layout.salvage)
+    return kept
+
+
+def _files_of(path: Path) -> list[Path]:
+    """A database's file, its log and its shared memory."""
+    return [path.with_name(f"{path.name}{suffix}") for suffix in ("", "-wal", "-shm")]
+
+
+def is_journal_sound(parts: Parts) -> bool:
+    """``True``; raises ``JournalDamaged`` where state or rows cannot be read."""
     parts.journal.state()
     parts.journal.check()
     try:
@@ -148,11 +230,11 @@ def _catch_up(parts: Parts) -> bool:
     missing = feed.commits_since(parts.objects, parts.journal.state().feed, tip or None)
     if missing is None or not tip:
         return False
-    _apply(parts, missing)
+    _apply(parts, parts.index, missing)
     return True
 
 
-def _apply(parts: Parts, commits: Sequence[str]) -> None:
+def _apply(parts: Parts, index: Index, commits: Sequence[str]) -> None:
     """Index the events of feed commits, oldest first, but for those still in the journal."""
     waiting = {row.position for row in parts.journal.pending(1 << 40)}
     flushed = parts.journal.state().flushed
@@ -166,23 +248,44 @@ def _apply(parts: Parts, commits: Sequence[str]) -> None:
             if entry.position not in waiting
         ]
         if len(rows) >= _AT_ONCE:
-            parts.index.add(rows, rows[-1].position, commit)
+            index.add(rows, rows[-1].position, commit)
             rows = []
     if last:
-        parts.index.add(rows, flushed, last)
+        index.add(rows, flushed, last)
 
 
 def _feed_tip(parts: Parts) -> str:
-    """The feed's tip; where feed or tip are gone, a new feed under a new store id."""
+    """The feed's tip, else the one the index knows; a new feed where there never was one here.
+
+    Raises ``StoreCorrupted`` where the feed is lost: with a new one the index would be rebuilt
+    without the events that it alone may have.
+    """
     tip = parts.refs.read(FEED)
     if tip is not None and parts.objects.holds(tip):
         return tip
+    through, indexed = _indexed(parts)
+    if indexed and parts.objects.holds(indexed):
+        parts.refs.move([RefUpdate(FEED, indexed, frozenset({tip}))])
+        _LOG.warning("the feed's ref was lost: it is put back where the index has it")
+        return indexed
+    if tip is not None or through:
+        raise StoreCorrupted("journal.db is missing or damaged, and the feed is lost")
     root = begin_store(parts.stamper.clock)
     keep = parts.objects.add([root])
     parts.refs.move([RefUpdate(FEED, root.id, frozenset({tip}))])
     keep.unlink()
-    _LOG.warning("the feed was lost: positions are given anew, under a new store id")
+    _LOG.warning("there is no feed: positions are given anew, under a new store id")
     return root.id
+
+
+def _indexed(parts: Parts) -> tuple[int, str]:
+    """How far the index goes, and its feed; ``-1`` where it is there and cannot be read."""
+    if not parts.layout.index.exists():
+        return 0, ""
+    try:
+        return parts.index.state()
+    except IndexDamaged:
+        return -1, ""
 
 
 def begin_again_where_copied(parts: Parts) -> None:
@@ -219,14 +322,8 @@ def _begins_after(parts: Parts, commit: str, tip: str) -> bool:
 
 def _salvage(parts: Parts, error: JournalDamaged) -> list[JournalRow]:
     """Keep the damaged journal aside and read what it still gives."""
-    folder = parts.layout.salvage
-    make_directory(folder)
-    kept = folder / f"journal-{time.time_ns()}.db"
     parts.journal.reopen()
-    for suffix in ("", "-wal", "-shm"):
-        path = parts.layout.journal.with_name(f"journal.db{suffix}")
-        if path.exists():
-            path.rename(kept.with_name(f"{kept.name}{suffix}"))
+    kept = keep_aside(parts.layout, parts.layout.journal)
     _LOG.warning("journal.db is damaged (%s); it is kept as %s", error, kept)
     rows = []
     for row in _readable_rows(kept):

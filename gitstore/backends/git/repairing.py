@@ -1,9 +1,9 @@
 """Repair: what can be rebuilt is rebuilt, what cannot is left for verify to name.
 
 Whatever is written is durable before what it replaces is moved to ``gitstore/salvage``; nothing is
-deleted but an index that git can give again, and refs to commits that are not here. So a repair may
-be killed at any point and begun again, and every event that could be read before it can be read
-after it.
+deleted but an index all of which git can give again, and refs to commits that are not here. So a
+repair may be killed at any point and begun again, and every event that could be read before it can
+be read after it.
 """
 
 from __future__ import annotations

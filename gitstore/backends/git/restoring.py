@@ -18,6 +18,9 @@ from gitstore.backends.git.salvaging import listed, write_objects
 from gitstore.core.errors import EventStoreError
 
 _PAGE = 1_000
+_NO_END = 2**63 - 1
+_LEAST_ROW = 64
+"""Bytes that an event takes at least, in its table and the indexes of that."""
 FAULTS = (EventStoreError, sqlite3.Error, *ODDITIES)
 """What damaged rows, and commits that are lost, raise."""
 
@@ -28,7 +31,7 @@ def index_rows(parts: Parts, *, lost: bool = False) -> Iterator[JournalRow]:
     ``lost``: the others too, for their places; their data may be missing or wrong.
     """
     heads: dict[int, tuple[bytes, int]] = {}
-    for raw in _raw_rows(parts):
+    for raw in raw_rows(parts):
         row = _as_row(parts, raw, *heads.get(raw[1], (None, 0)))
         if row is None:
             continue
@@ -41,18 +44,50 @@ def index_rows(parts: Parts, *, lost: bool = False) -> Iterator[JournalRow]:
             yield row
 
 
-def _raw_rows(parts: Parts) -> Iterator[tuple[Any, ...]]:
-    """Rows of the index as they lie there, as far as it can be read."""
-    after = 0
-    while True:
-        try:
-            page = parts.index.raw_page(after, 2**63 - 1, _PAGE)
-        except FAULTS:
-            return
-        if not page:
+def raw_rows(parts: Parts) -> Iterator[tuple[Any, ...]]:
+    """Rows of the index as they lie there; those on damaged pages are passed over."""
+    top = _most_rows(parts)
+    yield from _between(parts, 0, top)
+    while page := _page(parts, top, _NO_END):
+        yield from page
+        top = page[-1][0]
+
+
+def _between(parts: Parts, after: int, to: int) -> Iterator[tuple[Any, ...]]:
+    """Rows with ``after < position <= to``, by halves where some of them cannot be read."""
+    while after < to:
+        page = _page(parts, after, to)
+        if page is None:
+            if to - after > 1:
+                middle = (after + to) // 2
+                yield from _between(parts, after, middle)
+                yield from _between(parts, middle, to)
             return
         yield from page
-        after = page[-1][0]
+        if len(page) < _PAGE:
+            return
+        after = max(after + 1, page[-1][0])
+
+
+def _page(parts: Parts, after: int, to: int) -> list[tuple[Any, ...]] | None:
+    """``None`` where one of the rows cannot be read."""
+    try:
+        return parts.index.raw_page(after, to, _PAGE)
+    except FAULTS:
+        return None
+
+
+def _most_rows(parts: Parts) -> int:
+    """How far positions go: as the index says, else as many as its file can hold."""
+    if not parts.layout.index.exists():
+        return 0
+    files = (parts.layout.index, parts.layout.index.with_name("index.db-wal"))
+    most = sum(path.stat().st_size for path in files if path.exists()) // _LEAST_ROW
+    try:
+        through = parts.index.state()[0]
+    except FAULTS:
+        return most
+    return through if 0 < through <= most else most
 
 
 def _as_row(
@@ -124,7 +159,7 @@ def restore_spilled(parts: Parts) -> int:
 
 def _spilled_and_lost(parts: Parts) -> Iterator[JournalRow]:
     heads: dict[int, tuple[bytes, int]] = {}
-    for raw in _raw_rows(parts):
+    for raw in raw_rows(parts):
         row = _as_row(parts, raw, *heads.get(raw[1], (None, 0)))
         if row is None:
             continue
@@ -149,12 +184,3 @@ def _objects_with(row: JournalRow, data: bytes) -> list[GitObject]:
         return objects_of(row._replace(data=data))
     except FAULTS:
         return []
-
-
-def rows_without_commits(parts: Parts) -> Iterator[JournalRow]:
-    """What the index knows of events whose commits git has lost for good."""
-    for raw in _raw_rows(parts):
-        row = _as_row(parts, raw, None, 0)
-        known = row is not None and raw[11] is not None and raw[12] is not None
-        if row is not None and known and not is_sound(parts.objects, row.commit_id.hex()):
-            yield row
