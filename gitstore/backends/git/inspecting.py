@@ -71,8 +71,8 @@ def _journal_fault(layout: StoreLayout) -> Finding | None:
     """
     if not layout.local.is_dir() or not layout.objects.is_dir():
         return None
-    if not layout.journal.exists():
-        message = "journal.db is missing: what was not in git yet is lost"
+    if not layout.journal.exists() or not layout.journal.stat().st_size:
+        message = "journal.db is missing or empty: what was not in git yet is lost"
     else:
         with contextlib.closing(_parts(layout.root, read_only=False)) as parts:
             try:
@@ -102,9 +102,15 @@ def _clone(path: Path, *, deep: bool, progress: Progress | None) -> VerifyReport
     with contextlib.closing(GitEventStore(parts, "background", ReadOnlyClone(parts))) as store:
         check_format(layout, parts.refs, parts.objects)
         if parts.refs.read(FEED) is not None:
-            return store.verify(deep=deep, progress=progress)
-        report = Verifier(parts, deep=deep, progress=progress).run()
-    return replace(report, findings=tuple(f for f in report.findings if f.kind in _OF_GIT))
+            report = store.verify(deep=deep, progress=progress)
+        else:
+            report = Verifier(parts, deep=deep, progress=progress).run()
+            report = replace(
+                report, findings=tuple(f for f in report.findings if f.kind in _OF_GIT)
+            )
+    # A fresh clone has all its refs in one file; a directory comes with the first fetch.
+    packed = f"the directory {layout.stream_refs.relative_to(layout.root)} is missing"
+    return replace(report, findings=tuple(f for f in report.findings if f.message != packed))
 
 
 def _opened(path: Path, *, repair: bool, deep: bool, progress: Progress | None) -> VerifyReport:

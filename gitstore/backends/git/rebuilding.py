@@ -7,15 +7,18 @@ import logging
 from collections.abc import Iterable, Iterator
 
 from gitstore.backends.git import feed
+from gitstore.backends.git.checking_refs import is_sound, look_at_refs
 from gitstore.backends.git.feed import FeedEntry
 from gitstore.backends.git.indexfile import IndexDamaged
 from gitstore.backends.git.indexschema import StreamHead
 from gitstore.backends.git.journal import JournalRow
+from gitstore.backends.git.layout import STREAMS
 from gitstore.backends.git.parts import Parts
 from gitstore.backends.git.recovery import NewIndex, ends_in_time, replace_index
 from gitstore.backends.git.restoring import FAULTS, raw_rows
 from gitstore.backends.git.rows import row_of_commit
 from gitstore.core.errors import EventStoreError
+from gitstore.core.names import encode_name
 
 _LOG = logging.getLogger("gitstore.repair")
 _PAGE = 1_000
@@ -60,21 +63,28 @@ def _rows_of(
 
 
 def _note_heads(parts: Parts, index: NewIndex, lost: Iterable[FeedEntry]) -> None:
-    dates = dict(_dates(parts))
+    """Let streams end at lost events: those the feed lists, and those both index and ref know."""
+    known = dict(_old_heads(parts))
     for entry in lost:
         commit = bytes.fromhex(entry.commit)
-        head = StreamHead(entry.version, commit, dates.get(commit, 0))
-        index.note_head(entry.stream_id, head)
+        old = known.get(entry.stream_id)
+        date = old.date if old is not None and old.commit == commit else 0
+        index.note_head(entry.stream_id, StreamHead(entry.version, commit, date))
+    tips = look_at_refs(parts.layout).ids
+    for stream, head in known.items():
+        tip = head.commit.hex()
+        if tips.get(STREAMS + encode_name(stream)) == tip and not is_sound(parts.objects, tip):
+            index.note_head(stream, head)
 
 
-def _dates(parts: Parts) -> Iterator[tuple[bytes, int]]:
-    """Commit and date of each stream's end, as far as the old index can be read."""
+def _old_heads(parts: Parts) -> Iterator[tuple[str, StreamHead]]:
+    """Where each stream ends, as far as the old index can be read."""
     after = 0
     with contextlib.suppress(*FAULTS):
         while parts.layout.index.exists() and (page := parts.index.raw_streams(after, _PAGE)):
-            for *_, commit, date in page:
-                if isinstance(commit, bytes) and isinstance(date, int):
-                    yield commit, date
+            for _, name, _, version, commit, date in page:
+                if isinstance(name, str) and isinstance(commit, bytes) and version:
+                    yield name, StreamHead(int(version), commit, int(date))
             after = page[-1][0]
 
 

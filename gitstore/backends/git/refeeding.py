@@ -7,6 +7,7 @@ ref moves, so that a death between the two leaves a journal whose feed can be re
 
 from __future__ import annotations
 
+import logging
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ from gitstore.core.errors import EventStoreError
 from gitstore.core.names import encode_name
 from gitstore.core.timestamps import to_microseconds
 
+_LOG = logging.getLogger("gitstore.repair")
 _AT_ONCE = 5_000
 
 
@@ -95,6 +97,7 @@ def _places(
     known = held.union(place.commit for place in places)
     more = [place for place in _reachable(parts, refs) if place.commit not in known]
     if places and not more:
+        _LOG.warning("%d events left no trace: their positions stay empty", _empty(places, least))
         return places, False
     # What waits comes after them all.
     return _numbered([*more, *(p for p in places if p.commit not in held)]), True
@@ -102,6 +105,11 @@ def _places(
 
 def _are_contiguous(places: list[_Place]) -> bool:
     return all(place.position == n for n, place in enumerate(places, 1))
+
+
+def _empty(places: list[_Place], least: int) -> int:
+    """How many positions none of the events has."""
+    return max(least, places[-1].position) - len(places)
 
 
 def _numbered(places: list[_Place]) -> list[_Place]:

@@ -21,6 +21,11 @@ _PAGE = 1_000
 _NO_END = 2**63 - 1
 _LEAST_ROW = 64
 """Bytes that an event takes at least, in its table and the indexes of that."""
+_SELECT_ONE = (
+    "SELECT position, stream, version, type, time, event_id, commit_id, "
+    "NULL, NULL, NULL, NULL, data, metadata FROM events WHERE position = ?"
+)
+"""As the index's ``raw_page``, without user and correlation, which metadata have too."""
 FAULTS = (EventStoreError, sqlite3.Error, *ODDITIES)
 """What damaged rows, and commits that are lost, raise."""
 
@@ -46,22 +51,31 @@ def index_rows(parts: Parts, *, lost: bool = False) -> Iterator[JournalRow]:
 
 def raw_rows(parts: Parts) -> Iterator[tuple[Any, ...]]:
     """Rows of the index as they lie there; those on damaged pages are passed over."""
+    if not parts.layout.index.exists():
+        return
     top = _most_rows(parts)
-    yield from _between(parts, 0, top)
+    with contextlib.closing(
+        sqlite3.connect(f"{parts.layout.index.as_uri()}?mode=ro", uri=True)
+    ) as db:
+        yield from _between(parts, db, 0, top)
     while page := _page(parts, top, _NO_END):
         yield from page
         top = page[-1][0]
 
 
-def _between(parts: Parts, after: int, to: int) -> Iterator[tuple[Any, ...]]:
+def _between(
+    parts: Parts, db: sqlite3.Connection, after: int, to: int
+) -> Iterator[tuple[Any, ...]]:
     """Rows with ``after < position <= to``, by halves where some of them cannot be read."""
     while after < to:
         page = _page(parts, after, to)
         if page is None:
-            if to - after > 1:
+            if to - after == 1:
+                yield from _one(db, to)
+            else:
                 middle = (after + to) // 2
-                yield from _between(parts, after, middle)
-                yield from _between(parts, middle, to)
+                yield from _between(parts, db, after, middle)
+                yield from _between(parts, db, middle, to)
             return
         yield from page
         if len(page) < _PAGE:
@@ -72,15 +86,22 @@ def _between(parts: Parts, after: int, to: int) -> Iterator[tuple[Any, ...]]:
 def _page(parts: Parts, after: int, to: int) -> list[tuple[Any, ...]] | None:
     """``None`` where one of the rows cannot be read."""
     try:
-        return parts.index.raw_page(after, to, _PAGE)
+        # Never more rows than there can be: looking for the next would come by the next page.
+        return parts.index.raw_page(after, to, min(_PAGE, to - after))
     except FAULTS:
         return None
 
 
+def _one(db: sqlite3.Connection, position: int) -> list[tuple[Any, ...]]:
+    """The row of a position, looked up by itself: a search from the one before may fail there."""
+    try:
+        return db.execute(_SELECT_ONE, (position,)).fetchall()
+    except FAULTS:
+        return []
+
+
 def _most_rows(parts: Parts) -> int:
     """How far positions go: as the index says, else as many as its file can hold."""
-    if not parts.layout.index.exists():
-        return 0
     files = (parts.layout.index, parts.layout.index.with_name("index.db-wal"))
     most = sum(path.stat().st_size for path in files if path.exists()) // _LEAST_ROW
     try:

@@ -132,7 +132,7 @@ def test_a_look_does_not_mend(place: Path) -> None:
     report = inspect(store)
     assert [finding.kind for finding in report.findings] == ["journal"]
     assert report.events == len(before)
-    assert not (store / "gitstore" / "journal.db").exists()
+    assert inspect(store).findings == report.findings, "the second look finds what the first did"
     assert picture(store) == was
     report = inspect(store, repair=True)
     assert report.ok
@@ -188,8 +188,12 @@ def test_a_damaged_page_costs_its_events_alone(place: Path, page: int) -> None:
         named = {finding.commit for finding in report.findings}
         assert {before[n - 1][3] for n in missing - gone} <= named
         recorded = opened.append(DomainEvent("task-new", "GoesOn"))
-        assert recorded.position == (121 if page != -1 else max(found | missing - gone) + 1)
+        assert recorded.position == (121 if page != -1 else min(gone))
+        assert {e.stream_id: e.version for e in events}.keys() == {"task-0", "task-1", "task-2"}
+        ends = [opened.append(DomainEvent(f"task-{n}", "GoesOn")).version for n in range(3)]
+        assert ends == [43, 40, 40], "no version is given twice"
     assert len(kept(store)) == 1
+    assert "quarantine" not in refs(store)
 
 
 def lose_bodies(place: Path, how: str) -> tuple[Path, list[Ack]]:
@@ -281,6 +285,7 @@ def test_a_backup_is_looked_at_and_stays_one(place: Path, feed: bool) -> None:
     store, backup = place / "events.git", place / "backup.git"
     filled(store)
     subprocess.run(["git", "clone", "--quiet", "--mirror", store, backup], check=True)
+    assert inspect(backup).findings == ()
     with reopen(store) as opened:
         opened.append(DomainEvent("task-new", "Noted"))
     git(backup, "fetch", "--quiet")
