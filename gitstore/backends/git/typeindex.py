@@ -90,19 +90,18 @@ def rebuild(parts: Parts) -> None:
 def check_types(parts: Parts) -> Iterator[str]:
     """What is wrong with the type index, as sentences; the flush lock is held.
 
-    That it is missing or behind is not wrong: the next update sees to it. ``rebuild`` makes all
-    else good. Raises ``IndexDamaged`` where ``index.db``, which it is held against, cannot be read.
+    That it is missing, behind or of another feed is not wrong: the next update sees to it.
+    ``rebuild`` makes all else good. Raises ``IndexDamaged`` where ``index.db``, which it is held
+    against, cannot be read.
     """
     try:
         tip = parts.refs.read(TYPES)
         if tip is None:
             return
         said = decode_types(parts.objects.read(tip))
-        if said is not None:
-            said = _goal(parts, parts.objects.read, parts.index.state()[1], said)[1]
         if said is None:
-            yield f"{TYPES} is at {tip}, which is not what this store wrote"
-        else:
+            yield f"{TYPES} is at {tip}, which is no type index"
+        elif _goal(parts, parts.objects.read, parts.index.state()[1], said)[1] is not None:
             yield from _Check(parts, said).run()
     except IndexDamaged:
         raise
