@@ -3,6 +3,7 @@
 from benchmarks.workloads import (
     append,
     batches,
+    bridge,
     million,
     reads,
     startup,
@@ -19,6 +20,7 @@ WORKLOADS: dict[str, Workload] = {
     "sustained": sustained.run,
     "visible": visible.run,
     "batches": batches.run,
+    "bridge": bridge.run,
     "reads": reads.run,
     "million": million.run,
     "types": types.run,

@@ -100,11 +100,12 @@ def decode_cloudevent(text: bytes, read: Callable[[bytes], JSON] = canonical.dec
     left = {name: value for name, value in given.items() if value is not None}
     for name in ("specversion", "data_base64"):
         left.pop(name, None)
-    if left["source"] == SOURCE:
+    is_ours = left["source"] == SOURCE
+    if is_ours:
         del left["source"]
     if left.get("datacontenttype") == _JSON_TYPE:
         del left["datacontenttype"]
-    exact = _object("exact", left, read, required=True)
+    exact = _object("exact", left, required=True) if is_ours else {}
     event_id, kind, subject = left.pop("id"), left.pop("type"), left.pop("subject")
     return DomainEvent.from_dict(
         {
@@ -114,7 +115,7 @@ def decode_cloudevent(text: bytes, read: Callable[[bytes], JSON] = canonical.dec
             "version": _version(left.pop("streamversion", None)),
             "timestamp": left.pop("time", None),
             "data": data,
-            "metadata": _metadata(left, read),
+            "metadata": _metadata(left),
         }
     )
 
@@ -185,9 +186,9 @@ def _version(given: JSON) -> JSON:
     return given
 
 
-def _metadata(left: dict[str, JSON], read: Callable[[bytes], JSON]) -> dict[str, JSON]:
+def _metadata(left: dict[str, JSON]) -> dict[str, JSON]:
     """Metadata of the attributes that have no field of their own."""
-    metadata = _object("metadata", left, read, required="source" not in left)
+    metadata = _object("metadata", left, required="source" not in left)
     names = {name: key for key, name in _IDS}
     for name, value in left.items():
         key = names.get(name, name)
@@ -200,9 +201,7 @@ def _metadata(left: dict[str, JSON], read: Callable[[bytes], JSON]) -> dict[str,
     return metadata
 
 
-def _object(
-    name: str, left: dict[str, JSON], read: Callable[[bytes], JSON], *, required: bool
-) -> dict[str, JSON]:
+def _object(name: str, left: dict[str, JSON], *, required: bool) -> dict[str, JSON]:
     """Take out the object whose text the attribute ``name`` is; empty where there is none.
 
     What is no such text stays, or where it is ``required`` raises ``InvalidEvent``.
@@ -211,8 +210,8 @@ def _object(
     value: JSON = {} if text is None else None
     if isinstance(text, str):
         try:
-            value = read(text.encode())
-        except (InvalidEvent, orjson.JSONDecodeError):
+            value = canonical.decode(text.encode())  # also the second time: it decides
+        except InvalidEvent:
             value = None  # another's attribute of that name
     if isinstance(value, dict):
         left.pop(name, None)

@@ -22,7 +22,8 @@ from gitstore.backends.disk.files import sync_directory, sync_file
 from gitstore.backends.jsonl.layoutwriting import LayoutWriter
 from gitstore.core.base import BaseEventStore
 from gitstore.core.canonical import JSON
-from gitstore.core.errors import EventStoreError, StoreUnavailable
+from gitstore.core.errors import EventStoreError, StoreCorrupted, StoreUnavailable
+from gitstore.core.event import RecordedEvent
 from gitstore.core.filters import EventFilter
 from gitstore.core.timestamps import format_timestamp, to_utc
 from gitstore.sync.forms import JSONL, Form
@@ -65,10 +66,11 @@ def export_events(
     """Write the events of ``store`` to ``out``, a line each, by position and in bounded memory.
 
     ``filters`` are those of ``read_all``. Of a store that is being written to, what was recorded
-    when the reading began: no event is twice in it or missing before the last one.
+    when the reading began: no event is twice in it or missing before the last one; where one is
+    lost, ``StoreCorrupted``.
     """
     last = store.last_position()
-    events = store.read_all(**filters)
+    events = _whole(store.read_all(**filters), filters)
     count = 0
     while page := list(islice(events, _LINES)):
         out.write(b"".join([form.encode(recorded.event) for recorded in page]))
@@ -131,7 +133,8 @@ def _catch_up(
                 f"the layout goes to position {position}, and the store only to {last}",
                 hint="The store is an older copy: export it to a directory of its own.",
             )
-        events = store.read_all(**{**filters, "after_position": max(position, given)})
+        wanted = {**filters, "after_position": max(position, given)}
+        events = _whole(store.read_all(**wanted), wanted)
         for written, position in layout.write(events):  # noqa: PLW2901
             count += written
             if progress:
@@ -140,6 +143,23 @@ def _catch_up(
                 return ExportSummary(count, position)
         layout.settle(last)
         return ExportSummary(count, layout.position)
+
+
+def _whole(events: Iterator[RecordedEvent], filters: dict[str, Any]) -> Iterator[RecordedEvent]:
+    """The events, unless one is missing: a copy with holes must not pass for the history."""
+    after = filters.get("after_position", 0)
+    if any(value is not None for name, value in filters.items() if name != "after_position"):
+        yield from events
+        return
+    for recorded in events:
+        if recorded.position != after + 1:
+            raise StoreCorrupted(
+                f"the store has lost the events at positions {after + 1} to "
+                f"{recorded.position - 1}",
+                hint="`sc-events verify` names them; with `--after` the rest can be exported.",
+            )
+        after = recorded.position
+        yield recorded
 
 
 def _selection(filters: dict[str, Any]) -> dict[str, JSON]:

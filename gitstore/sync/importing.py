@@ -34,7 +34,7 @@ __all__ = [
     "import_events",
 ]
 
-CHUNK = 2_000
+CHUNK = 5000
 """Events appended at once: from here on longer batches cost an event no less, and more memory."""
 _CHUNK_BYTES = 8 * 1024 * 1024
 _REPORT_EVERY = 1_000

@@ -158,7 +158,7 @@ def test_a_foreign_event_travels_on_as_ours() -> None:
         ({"streamversion": "007"}, "streamversion"),
         ({"metadata": '{"userId":"a"}', "userid": "b"}, "userid, and userId in metadata"),
         ({"source": SOURCE, "metadata": "no"}, "metadata is no text of a JSON object"),
-        ({"exact": "[]"}, "exact is no text"),
+        ({"source": SOURCE, "exact": "[]"}, "exact is no text"),
         ({"time": "yesterday"}, "no timestamp"),
         ({"type": "two words"}, "white space"),
     ],
@@ -175,3 +175,18 @@ def test_other_json_is_no_cloudevent(text: bytes) -> None:
     """A batch in an array, for one."""
     with pytest.raises(InvalidEvent, match="no specversion"):
         decode_cloudevent(text)
+
+
+@pytest.mark.parametrize("text", ['{"a":1,"a":2}', '{"big":99999999999999999999}'])
+def test_what_was_checked_is_what_is_recorded(text: str) -> None:
+    """Another's attribute named metadata is read alike both times: as the text it is."""
+    line = foreign(metadata=text)
+    assert decode_cloudevent(line) == decode_cloudevent_again(line)
+    assert decode_cloudevent(line).metadata["metadata"] == text
+
+
+def test_another_producers_exact_says_nothing_about_the_stream() -> None:
+    """Only our own events carry names a CloudEvents String cannot hold."""
+    event = decode_cloudevent(foreign(exact='{"subject":"elsewhere"}'))
+    assert event.stream_id != "elsewhere"
+    assert event.metadata["exact"] == '{"subject":"elsewhere"}'

@@ -24,14 +24,15 @@ if TYPE_CHECKING:
 _EXAMPLES = """\b
 Examples:
   sc-events export -o history.jsonl
-  sc-events export --category task --since 2026-11-01 | gzip > november.jsonl.gz
+  sc-events export --category task --since 2026-11-01 -o november.jsonl
   sc-events export --layout events/
   sc-events export --layout events/ --follow
   sc-events export -f cloudevents | my-broker
 
 \b
 A layout is DIR/YYYY-MM-DD/<stream>.jsonl with indexes to seek by. Run it again
-and only what is new is written. `sc-events import` takes all of these back."""
+and only what is new is written. `sc-events import` takes files, layouts and
+CloudEvents; a part of a history only where the store has what came before."""
 
 
 @options.command(
@@ -65,8 +66,8 @@ def command(
 ) -> int:
     """Write events in the order they arrived, those that pass all filters, one JSON object a line.
 
-    The same events give the same bytes each time. Imported into an empty store, they give the same
-    commits.
+    The same events give the same bytes each time; a whole history, imported into an empty store,
+    the same commits.
     """
     _check(output, layout, form, follow=follow)
     with reading(env) as store:

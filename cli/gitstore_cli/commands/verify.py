@@ -15,6 +15,7 @@ from gitstore_cli.stores import say_no_events
 if TYPE_CHECKING:
     from gitstore.backends.git.findings import Finding, VerifyReport
 
+_MOST_ROWS = 100
 _EXAMPLES = """\b
 Examples:
   sc-events verify
@@ -116,8 +117,11 @@ def _write_table(env: Env, states: list[tuple[Finding, bool]]) -> None:
         Column("Where", "bold", most=48, least=12, keeps_end=True),
         Column("What", most=1000),
     )
-    rows = ((_state(f, mended), f.kind, _where(f), f.message) for f, mended in states)
+    shown = states[:_MOST_ROWS]
+    rows = ((_state(f, mended), f.kind, _where(f), f.message) for f, mended in shown)
     Table(env, columns).write(rows)
+    if len(states) > len(shown):
+        env.say(f"… and {len(states) - len(shown):,} more: `-f jsonl` lists all")
 
 
 def _state(finding: Finding, mended: bool) -> str:

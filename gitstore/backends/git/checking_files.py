@@ -31,8 +31,9 @@ def check_frame(layout: StoreLayout) -> Iterator[Finding]:
         message = f"HEAD does not lead to {FORMAT}: {head[:60]!r}"
         yield Finding("format", message, "HEAD", repairable=True)
         return
+    is_clone = layout.elsewhere is not None or not layout.local.is_dir()
     for folder in (layout.objects, layout.packs, layout.root / "refs", layout.stream_refs):
-        if not folder.is_dir():
+        if not folder.is_dir() and not (is_clone and folder == layout.stream_refs):
             message = f"the directory {folder.relative_to(layout.root)} is missing"
             yield Finding("format", message, repairable=True)
             return

@@ -50,9 +50,14 @@ class _Found(NamedTuple):
     commit: str
 
 
-def is_clone(layout: StoreLayout) -> bool:
-    """Whether the repository has no local state: a clone, or a copy of what git holds alone."""
-    return not layout.journal.exists()
+def is_read_as_clone(layout: StoreLayout, *, read_only: bool, create: bool) -> bool:
+    """Whether it has no local state, and is to have none: it cannot be written, or must not be.
+
+    Who only reads must not make a store of a backup that later fetches go into.
+    """
+    if read_only:
+        return not layout.journal.exists()
+    return not create and not layout.local.is_dir()
 
 
 def with_state_elsewhere(layout: StoreLayout) -> StoreLayout:

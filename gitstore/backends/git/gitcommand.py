@@ -54,7 +54,7 @@ _PLUMBING = (
 class GitFailed(EventStoreError):
     """A git command failed. ``command``, ``code``, ``stderr`` and ``stdout`` say how."""
 
-    hint = "Read git's own message above; the store's events are as they were."
+    hint = "Read git's own message above; `sc-events verify` says whether anything is damaged."
 
     def __init__(self, command: Sequence[str], code: int, stderr: str, stdout: str = "") -> None:
         self.command = tuple(command)

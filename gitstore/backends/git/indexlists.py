@@ -9,8 +9,26 @@ from typing import Any
 from gitstore.backends.git.indexfile import IndexConnection, IndexFile, reports_damage
 
 _SELECT_TYPED = "SELECT position, time, type, stream, version, commit_id FROM events"
-_DAY = "(time + 62135596800000000) / 86400000000"
-"""Days since the year 1: SQLite divides towards 0, and 1970 is not where time begins."""
+# The numbers of time are taken from the year 1 on: SQLite divides towards 0.
+_NOTE_LINES = """
+SELECT type, note,
+    strftime('%Y-%m-%dT%H:%M:%S.', second, 'unixepoch')
+    || CASE WHEN micro % 1000 THEN printf('%06d', micro) ELSE printf('%03d', micro / 1000) END
+    || 'Z ' || name || '@' || version || ' ' || lower(hex(commit_id)) || char(10)
+FROM (
+    SELECT type, day,
+        (row_number() OVER (PARTITION BY type, day ORDER BY position) - 1) / ? AS note,
+        passed / 1000000 - 62135596800 AS second, passed % 1000000 AS micro,
+        passed, name, version, commit_id
+    FROM (
+        SELECT e.position, e.type, e.version, e.commit_id, s.name,
+            e.time + 62135596800000000 AS passed,
+            (e.time + 62135596800000000) / 86400000000 AS day
+        FROM events e JOIN streams s ON s.id = e.stream WHERE e.position <= ?
+    )
+)
+ORDER BY type, day, note, passed, name, version
+"""
 
 TypedRow = tuple[int, int, str, str, int, bytes]
 """An event without its body: position, time (microseconds), type, stream, version, commit."""
@@ -29,21 +47,26 @@ class IndexLists(IndexFile):
         )
         return _typed(db, rows)
 
-    def typed_by_day(self, to: int) -> Iterator[TypedRow]:
-        """Rows with ``position <= to``: type by type, UTC day by day, there by position."""
-        db, rows = self._sorted_by_day(to)
-        while page := self._typed_page(db, rows):
+    def note_lines(self, to: int, most: int) -> Iterator[tuple[str, int, str]]:
+        """Type, number of the note from 0, and line of every event with ``position <= to``.
+
+        In the order of the type index: by type, UTC day, note (of ``most`` lines each), and in a
+        note by time, stream and version. SQLite makes the lines, so that other threads go on.
+        """
+        db, rows = self._sorted_lines(to, most)
+        while page := self._some_lines(db, rows):
             yield from page
 
     @reports_damage
-    def _sorted_by_day(self, to: int) -> tuple[IndexConnection, sqlite3.Cursor]:
+    def _sorted_lines(self, to: int, most: int) -> tuple[IndexConnection, sqlite3.Cursor]:
         db = self._db()
-        order = f"ORDER BY type, {_DAY}, position"
-        return db, db.execute(f"{_SELECT_TYPED} WHERE position <= ? {order}", (to,))
+        return db, db.execute(_NOTE_LINES, (most, to))
 
     @reports_damage
-    def _typed_page(self, db: IndexConnection, rows: sqlite3.Cursor) -> list[TypedRow]:
-        return _typed(db, rows.fetchmany(1_000))
+    def _some_lines(self, db: IndexConnection, rows: sqlite3.Cursor) -> list[tuple[str, int, str]]:
+        words = db.word_texts
+        page = rows.fetchmany(1_000)
+        return [(words.get(kind) or db.word(kind), note, line) for kind, note, line in page]
 
     @reports_damage
     def raw_page(self, after: int, to: int, limit: int) -> list[tuple[Any, ...]]:

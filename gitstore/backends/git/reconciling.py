@@ -183,6 +183,8 @@ class Reconciler:
         failures = self._parts.refs.move([RefUpdate(name, ours, frozenset({tip}))])
         for failure in failures:
             _LOG.warning("%s could not be put back: %s", name, failure.why)
+        if ours is not None and not failures:
+            _LOG.warning("%s was moved or deleted by others, and is put back", name)
         changes.put_back.append(name)
 
     def _drop_unreadable(self, name: str, why: str) -> None:

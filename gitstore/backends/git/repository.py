@@ -110,6 +110,8 @@ def take_in(layout: StoreLayout) -> bool:
 
 
 def _settle(layout: StoreLayout) -> None:
+    if not Refs(layout).under(STREAMS):
+        _LOG.warning("it has no streams: `git clone --mirror` brings them, a plain clone does not")
     git = Git(layout.root)
     for remote in git.run("remote").decode().split():
         git.run("config", "--unset-all", f"remote.{remote}.mirror", ends=(0, 5))

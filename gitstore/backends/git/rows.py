@@ -77,6 +77,15 @@ def objects_of(row: JournalRow) -> list[GitObject]:
     return objects
 
 
+def is_sound(row: JournalRow) -> bool:
+    """Whether a row that a damaged journal gave back is what was recorded."""
+    try:
+        objects_of(row)
+    except (StoreCorrupted, ValueError, TypeError, AttributeError, ArithmeticError):
+        return False
+    return True
+
+
 def row_of_commit(objects: Objects, commit: str, position: int) -> JournalRow:
     """The row of an event commit that is in git."""
     event = objects.read_event(commit)

@@ -67,6 +67,9 @@ def _notes(parts: Parts, contested: Mapping[str, str]) -> Iterator[str]:
     parts.refs.under(STREAMS, odd)
     for name in odd:
         yield f"{name} is no ref of a stream, and is passed over"
+    missing = parts.journal.highest()[1] - parts.index.counts()[0] - parts.journal.count()
+    if missing > 0:
+        yield f"{missing} events are lost: `sc-events verify` names them"
     if parts.layout.salvage.is_dir():
         yield f"damaged files are kept in {parts.layout.salvage}"
     for stream, why in contested.items():

@@ -29,7 +29,7 @@ from gitstore.backends.git.reading import Reader
 from gitstore.backends.git.status import StoreStatus, take_status
 from gitstore.backends.git.upkeep import Upkeep
 from gitstore.backends.git.verifying import Verifier, verify_and_repair
-from gitstore.backends.git.writing import Writer
+from gitstore.backends.git.writing import Appended, JournalReplaced, Writer
 from gitstore.backends.stamping import Stamper
 from gitstore.core.base import BaseEventStore
 from gitstore.core.errors import EventStoreError, FlushFailed, StoreNotFound, StoreUnavailable
@@ -106,9 +106,9 @@ class GitEventStore(BaseEventStore):
                 raise StoreNotFound(path)
             repository.create(layout, stamper.clock)
         read_only = not os.access(layout.root, os.W_OK)
-        is_clone = read_only and clones.is_clone(layout)
+        is_clone = clones.is_read_as_clone(layout, read_only=read_only, create=create)
         if is_clone:
-            layout = clones.with_state_elsewhere(layout)
+            layout, read_only = clones.with_state_elsewhere(layout), True
         wal = holds_wal(path)
         if not wal:
             _LOG.warning("%s is on a network file system: appends are slower there", path)
@@ -328,16 +328,24 @@ class GitEventStore(BaseEventStore):
     ) -> list[RecordedEvent]:
         self._check_writable()
         with disk_errors_told(self._parts.layout.root):
+            self._upkeep.with_sound_index(self._upkeep.prepare_to_write)
             self._upkeep.with_sound_index(self._upkeep.look_outside)
-            appended = self._upkeep.with_sound_index(
-                lambda: self._writer.append(proposals, expected)
-            )
+            appended = self._upkeep.with_sound_index(lambda: self._record(proposals, expected))
         if appended.is_new:
             self._wrote = True
             if self._subscriptions:
                 self._subscriptions.deliver()
             self._see_to_flush(appended.events)
         return appended.events
+
+    def _record(
+        self, proposals: Sequence[Proposal], expected: Mapping[str, ExpectedVersion]
+    ) -> Appended:
+        while True:
+            try:
+                return self._writer.append(proposals, expected)
+            except JournalReplaced:
+                self._upkeep.look_for_journal()
 
     def _see_to_flush(self, recorded: Sequence[RecordedEvent]) -> None:
         if self._flush_mode == "background":
@@ -381,7 +389,9 @@ class GitEventStore(BaseEventStore):
         if self._parts.read_only:
             raise StoreUnavailable(
                 f"{self._parts.layout.root} is read only",
-                hint="Give yourself leave to write there, or append to another store.",
+                hint="Give yourself leave to write there, or append to another store."
+                if self._clone is None
+                else "It is a clone: open it for writing (`sc-events init`) to make it a store.",
             )
 
     def _release(self) -> None:

@@ -11,7 +11,8 @@ from __future__ import annotations
 import itertools
 import logging
 from collections import defaultdict
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator
+from operator import itemgetter
 from typing import NamedTuple
 
 from gitstore.backends.git import feed
@@ -28,7 +29,6 @@ from gitstore.backends.git.typenotes import (
     TypesCommit,
     day_of,
     decode_types,
-    encode_note,
     encode_types,
     folder_of,
     key_blob,
@@ -90,19 +90,18 @@ def rebuild(parts: Parts) -> None:
 def check_types(parts: Parts) -> Iterator[str]:
     """What is wrong with the type index, as sentences; the flush lock is held.
 
-    That it is missing or behind is not wrong: the next update sees to it. ``rebuild`` makes all
-    else good. Raises ``IndexDamaged`` where ``index.db``, which it is held against, cannot be read.
+    That it is missing, behind or of another feed is not wrong: the next update sees to it.
+    ``rebuild`` makes all else good. Raises ``IndexDamaged`` where ``index.db``, which it is held
+    against, cannot be read.
     """
     try:
         tip = parts.refs.read(TYPES)
         if tip is None:
             return
         said = decode_types(parts.objects.read(tip))
-        if said is not None:
-            said = _goal(parts, parts.objects.read, parts.index.state()[1], said)[1]
         if said is None:
-            yield f"{TYPES} is at {tip}, which is not what this store wrote"
-        else:
+            yield f"{TYPES} is at {tip}, which is no type index"
+        elif _goal(parts, parts.objects.read, parts.index.state()[1], said)[1] is not None:
             yield from _Check(parts, said).run()
     except IndexDamaged:
         raise
@@ -255,8 +254,8 @@ class _Check:
     def run(self) -> Iterator[str]:
         """Types in the order of ``index.db``; what is left over in the tree comes last."""
         types = set()
-        rows = self._parts.index.typed_by_day(self._said.position)
-        for type_name, some in itertools.groupby(rows, key=lambda row: row[2]):
+        rows = self._parts.index.note_lines(self._said.position, MOST_LINES)
+        for type_name, some in itertools.groupby(rows, key=itemgetter(0)):
             types.add(folder_of(type_name))
             yield from self._type(type_name, some)
         for name in self._tree.names():
@@ -266,11 +265,12 @@ class _Check:
             if len(self._tree.folder(name)) > keys:
                 yield f"the type index has notes on objects that are no keys, in {name}"
 
-    def _type(self, type_name: str, rows: Iterator[TypedRow]) -> Iterator[str]:
+    def _type(self, type_name: str, rows: Iterable[tuple[str, int, str]]) -> Iterator[str]:
         folder = folder_of(type_name)
         keys = self._tree.folder(folder)
         held = set()
-        for name, lines in _notes(rows):
+        for (day, number), lines in itertools.groupby(rows, key=lambda row: (row[2][:10], row[1])):
+            name = key_name(day, number + 1)
             held.add(name)
             key = key_blob(type_name, name).id
             self._fan_out[key[:2]] += 1
@@ -278,7 +278,8 @@ class _Check:
             if entry is None or entry.id.hex() != key:
                 yield f"the type index has no key {folder}/{name}"
             else:
-                yield from self._note(f"{folder}/{name}", key, encode_note(lines))
+                wanted = "".join(line for _, _, line in lines).encode()
+                yield from self._note(f"{folder}/{name}", key, wanted)
         for name in sorted(keys.keys() - held):
             yield f"the type index has a key for no event: {folder}/{name}"
         self._tree.forget(folder)
@@ -296,19 +297,6 @@ class _Check:
             return
         if found != wanted:
             yield from _differences(where, wanted.split(b"\n"), found.split(b"\n"))
-
-
-def _notes(rows: Iterator[TypedRow]) -> Iterator[tuple[str, list[Line]]]:
-    """The notes that one type's rows make, by name."""
-    lines = (line_of(time, stream, v, commit) for _, time, _, stream, v, commit in rows)
-    for day, of_day in itertools.groupby(lines, key=day_of):
-        for number, note in enumerate(_chunks(of_day), 1):
-            yield key_name(day, number), note
-
-
-def _chunks(lines: Iterator[Line]) -> Iterator[list[Line]]:
-    while some := list(itertools.islice(lines, MOST_LINES)):
-        yield some
 
 
 def _differences(where: str, wanted: list[bytes], found: list[bytes]) -> Iterator[str]:

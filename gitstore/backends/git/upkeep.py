@@ -21,6 +21,7 @@ from gitstore.backends.git.indexfile import IndexDamaged
 from gitstore.backends.git.journal import JournalRow
 from gitstore.backends.git.parts import Parts
 from gitstore.backends.git.reconciling import Reconciler
+from gitstore.backends.git.rows import is_sound
 from gitstore.core.errors import EventStoreError, FlushFailed, StoreUnavailable
 
 _LOG = logging.getLogger("gitstore.store")
@@ -53,6 +54,7 @@ class Upkeep:
         self._signature: tuple[int, ...] = ()
         self._looked = time.monotonic()
         self._look_next = 0.0
+        self._is_prepared = False
 
     def prepare(self, *, create: bool, taken_in: bool = False) -> None:
         """Make good what a crash, a user or another program left; see ``recovery``."""
@@ -62,13 +64,22 @@ class Upkeep:
             return
         if salvaged:
             self.with_sound_index(lambda: self._readmit(salvaged))
-        if not self._has_leftovers(for_writing=create):
+        self._tidy(for_writing=create)
+
+    def prepare_to_write(self) -> None:
+        """What ``prepare`` leaves undone for who only reads; before the first append."""
+        if not self._is_prepared:
+            self._tidy(for_writing=True)
+
+    def _tidy(self, *, for_writing: bool) -> None:
+        self._is_prepared = for_writing
+        if not self._has_leftovers(for_writing=for_writing):
             return
         # Another process may be flushing: then it does what is to do here.
         if self._parts.flush_lock.try_acquire(_WAIT_AT_OPEN):
             try:
                 self._reconcile_locked()
-                if create:
+                if for_writing:
                     self._flush_locked()
                     recovery.begin_again_where_copied(self._parts)
             except StoreUnavailable as error:
@@ -206,7 +217,7 @@ class Upkeep:
         if not journal.is_replaced():
             return  # another thread was faster
         with self._parts.write_lock.held():
-            waiting = journal.left_behind()
+            waiting = list(filter(is_sound, journal.left_behind()))
             journal.reopen()
             waiting += recovery.prepare_journal_locked(self._parts)
         _LOG.warning("journal.db was deleted or replaced; %d events are kept", len(waiting))

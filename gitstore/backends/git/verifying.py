@@ -258,4 +258,6 @@ def verify_and_repair(
     after = verify()
     left = set(after.findings)
     mended = tuple(f for f in before.findings if f.kind != "quarantine" and f not in left)
-    return replace(after, repaired=mended)
+    # What is left now, another repair does not mend either.
+    findings = tuple(replace(finding, repairable=False) for finding in after.findings)
+    return replace(after, findings=findings, repaired=mended)

@@ -30,6 +30,10 @@ class Appended(NamedTuple):
     is_new: bool
 
 
+class JournalReplaced(Exception):
+    """Another process put the journal aside: what is written to it now, nobody would look for."""
+
+
 class _BatchCutShort(Exception):
     """Another process died in the middle of a batch, which must be finished first."""
 
@@ -133,6 +137,8 @@ class Writer:
     @contextlib.contextmanager
     def _writing(self) -> Iterator[None]:
         with self._parts.write_lock.held():
+            if self._parts.journal.is_replaced():
+                raise JournalReplaced
             try:
                 yield
             except (sqlite3.OperationalError, sqlite3.DatabaseError) as error:

@@ -25,8 +25,8 @@ feed. Lines are only ever appended, so the versions of a file rise.
 Lines stand in order of position, so a reader finds a position by bisection, seeks, and reads one
 line. Indexes are derived: they say where to look, and only the data line says what happened.
 
-No file is ever shortened. A reader passes over a last line without its line feed: it is being
-written. A line that its writer does not know is somebody's, and stays.
+No file is ever shortened. A last line without its line feed is being written, or was cut short. A
+line that its writer does not know is somebody's, and stays.
 """
 
 from __future__ import annotations

@@ -18,6 +18,7 @@ from gitstore.core.timestamps import format_timestamp, parse_timestamp
 
 MAX_LINE = 256 * 1024 * 1024
 """Most bytes of one line: a file that is no text must not be read into memory whole."""
+_GZIP = b"\x1f\x8b"
 _SPOOL_IN_MEMORY = 8 * 1024 * 1024
 _LINE = b'{"id":%b,"streamId":%b,"type":%b,"version":%d,"timestamp":"%b","data":%b,"metadata":%b}\n'
 
@@ -144,6 +145,8 @@ def bad_line(line: Line, error: EventStoreError) -> BadLine:
 
 
 def _hint(line: Line, error: EventStoreError) -> str | None:
+    if line.text.startswith(_GZIP):
+        return "It is compressed: `gzip -dc FILE | sc-events import -` reads it."
     if line.text.startswith(b"["):
         return "One event a line is read, no JSON array; `jq -c '.[]'` makes lines of an array."
     if b'"specversion"' in line.text and "no streamId" in str(error):

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from gitstore import DomainEvent
+from gitstore import DomainEvent, StoreUnavailable
 from gitstore.backends.git.store import GitEventStore
-from tests.backends.git.witness import assert_sound, filled, git, reopen
+from tests.backends.git.witness import assert_sound, filled, git, picture, reopen
 
 
 def by_mirror(store: Path, backup: Path) -> None:
@@ -131,3 +131,30 @@ def test_a_mirror_is_brought_up_to_date_by_a_fetch(place: Path) -> None:
     with reopen(place / "restored.git") as restored:
         assert [event.position for event in restored.read_all()] == [1, 2, 3, 4]
     assert_sound(place / "restored.git")
+
+
+def test_a_backup_that_is_only_read_stays_a_backup(place: Path) -> None:
+    """Who looks into a mirror does not make a store of it: later fetches go on arriving."""
+    filled(place / "events.git", 3, 1)
+    by_mirror(place / "events.git", place / "backup.git")
+    before = picture(place / "backup.git")
+    with reopen(place / "backup.git", create=False) as looked:
+        assert [event.position for event in looked.read_all()] == [1, 2, 3]
+        assert looked.verify().ok
+        with pytest.raises(StoreUnavailable, match="read only"):
+            looked.append(DomainEvent("task-0", "Noted", {}))
+    assert picture(place / "backup.git") == before
+    with reopen(place / "events.git") as store:
+        store.append(DomainEvent("task-0", "Noted", {}))
+    git(place / "backup.git", "fetch", "--quiet")
+    with reopen(place / "backup.git", create=False) as looked:
+        assert looked.last_position() == 4
+
+
+def test_a_copy_that_is_opened_to_read_is_known_when_it_is_written(place: Path) -> None:
+    """Whoever appends to a copy gets an id of its own, also through a store opened to read."""
+    filled(place / "events.git", 3, 1)
+    by_copy(place / "events.git", place / "copy.git")
+    with reopen(place / "copy.git", create=False) as copy, reopen(place / "events.git") as store:
+        copy.append(DomainEvent("task-0", "Ours", {}))
+        assert copy.store_id != store.store_id

@@ -277,3 +277,26 @@ def test_the_flush_thread_survives_a_defect(
             time.sleep(0.01)
         assert not opened.status().unflushed
     assert "unforeseen" in caplog.text
+
+
+def test_a_journal_put_aside_between_the_look_and_the_write(
+    store: GitEventStore, place: Path
+) -> None:
+    """An append that meets another process's salvage goes into the new journal."""
+    store.append(DomainEvent("task-0", "Noted", 1))
+    looked = store._upkeep.look_outside
+
+    def salvaged_meanwhile() -> None:
+        looked()
+        db = sqlite3.connect(place / "events.git" / "gitstore" / "journal.db")
+        db.execute("UPDATE pending SET data = x'00'")
+        db.commit()
+        db.close()
+        reopen(place / "events.git").close()
+
+    store._upkeep.look_outside = salvaged_meanwhile  # type: ignore[method-assign]
+    acknowledged = store.append(DomainEvent("task-1", "Noted", 2))
+    with reopen(place / "events.git") as other:
+        assert other.find_event(acknowledged.event.id or "") == acknowledged
+    store._upkeep.look_outside = looked  # type: ignore[method-assign]
+    store.close()
