@@ -146,7 +146,7 @@ def _look_at_packed(layout: StoreLayout, found: RefsFound) -> None:
         if match is not None and match[2] > last:
             last = match[2]
             found.ids[os.fsdecode(match[2])] = match[1].decode()
-        elif not (_PEELED(line) or (line.startswith(b"# ") and not found.packed)):
+        elif not (_PEELED(line) or (line.startswith(b"# pack-refs with:") and not found.packed)):
             bad = bad or line or b"\n"
             if match is not None:  # out of order: git, which searches by halves, may miss it
                 found.ids[os.fsdecode(match[2])] = match[1].decode()

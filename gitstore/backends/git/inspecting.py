@@ -13,7 +13,7 @@ from gitstore.backends.git.findings import Finding, Progress, VerifyReport
 from gitstore.backends.git.layout import FEED, StoreLayout
 from gitstore.backends.git.parts import Parts
 from gitstore.backends.git.recovery import is_journal_sound
-from gitstore.backends.git.repairing import make_openable
+from gitstore.backends.git.repairing import make_openable, mend_index
 from gitstore.backends.git.repository import check_format
 from gitstore.backends.git.store import GitEventStore
 from gitstore.backends.git.verifying import FAILURES, Verifier
@@ -57,6 +57,8 @@ def _made_openable(
     """Make the store one that can be opened, then repair the rest; ``report``: how it was."""
     with contextlib.closing(_parts(path, read_only=False)) as parts, disk_errors_told(path):
         make_openable(parts)
+        if _journal_fault(parts.layout) is None:  # else the index is mended when it is opened
+            mend_index(parts)
     again = _opened(path, repair=True, deep=deep, progress=progress)
     left = set(again.findings)
     found = dict.fromkeys((*report.findings, *again.repaired))
@@ -102,15 +104,9 @@ def _clone(path: Path, *, deep: bool, progress: Progress | None) -> VerifyReport
     with contextlib.closing(GitEventStore(parts, "background", ReadOnlyClone(parts))) as store:
         check_format(layout, parts.refs, parts.objects)
         if parts.refs.read(FEED) is not None:
-            report = store.verify(deep=deep, progress=progress)
-        else:
-            report = Verifier(parts, deep=deep, progress=progress).run()
-            report = replace(
-                report, findings=tuple(f for f in report.findings if f.kind in _OF_GIT)
-            )
-    # A fresh clone has all its refs in one file; a directory comes with the first fetch.
-    packed = f"the directory {layout.stream_refs.relative_to(layout.root)} is missing"
-    return replace(report, findings=tuple(f for f in report.findings if f.message != packed))
+            return store.verify(deep=deep, progress=progress)
+        report = Verifier(parts, deep=deep, progress=progress).run()
+    return replace(report, findings=tuple(f for f in report.findings if f.kind in _OF_GIT))
 
 
 def _opened(path: Path, *, repair: bool, deep: bool, progress: Progress | None) -> VerifyReport:

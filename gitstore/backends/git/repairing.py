@@ -51,8 +51,8 @@ def repair(parts: Parts) -> list[JournalRow]:
     """
     make_openable(parts)
     salvaged = prepare_journal(parts)
+    mend_index(parts)
     with parts.flush_lock.held():
-        _mend_index(_fresh(parts))
         if list(typeindex.check_types(parts)):
             typeindex.rebuild(parts)
     return salvaged
@@ -72,6 +72,18 @@ def make_openable(parts: Parts) -> None:
         restore_spilled(fresh)
         mend_feed(fresh, look_at_refs(layout))
         _drop_empty_quarantine(fresh, look_at_refs(layout))
+        fresh.objects.close()
+
+
+def mend_index(parts: Parts) -> None:
+    """Rebuild the index where it does not say what git says; takes the flush lock.
+
+    Needs a sound journal, and a feed that can be read.
+    """
+    with parts.flush_lock.held():
+        fresh = _fresh(parts)
+        if not _is_index_sound(fresh):
+            rebuild_index(fresh)
         fresh.objects.close()
 
 
@@ -140,8 +152,7 @@ def _subject_of(parts: Parts, commit: str) -> str:
     return content.partition(b"\n\n")[2].partition(b"\n")[0].decode(errors="replace")
 
 
-def _mend_index(parts: Parts) -> None:
-    """Rebuild the index where it does not say what git says."""
+def _is_index_sound(parts: Parts) -> bool:
     parts.index.reopen()
     try:
         if parts.index.is_usable():
@@ -149,13 +160,13 @@ def _mend_index(parts: Parts) -> None:
             walk = RowWalk(parts, silent)
             walk.go()
             walk.finish(_event_refs(parts))
-            return
+            return True
     except Doubt as doubt:
-        if doubt.finding.kind == "stream" and doubt.finding.ref is not None:
-            return  # a ref, which is put back next
+        # Else it is a ref, which is put back next.
+        return doubt.finding.kind == "stream" and doubt.finding.ref is not None
     except IndexDamaged:
         pass
-    rebuild_index(parts)
+    return False
 
 
 def _event_refs(parts: Parts) -> dict[str, str]:

@@ -196,6 +196,18 @@ def test_a_damaged_page_costs_its_events_alone(place: Path, page: int) -> None:
     assert "quarantine" not in refs(store)
 
 
+def test_an_index_that_keeps_the_store_closed_is_rebuilt(place: Path) -> None:
+    """Damage that an opening comes by, together with damage in git: a repair begins before it."""
+    store = place / "events.git"
+    before = filled(store)
+    git(store, "update-ref", "refs/streams/task-1", "refs/streams/task-1~1")
+    with contextlib.closing(sqlite3.connect(store / "gitstore" / "index.db")) as db, db:
+        db.execute("DELETE FROM streams WHERE name = 'task-1'")
+    assert not inspect(store).ok
+    assert inspect(store, repair=True).ok
+    assert_sound(store, before)
+
+
 def lose_bodies(place: Path, how: str) -> tuple[Path, list[Ack]]:
     """A store whose index has rows without data, and that has lost its packs."""
     store = place / "events.git"

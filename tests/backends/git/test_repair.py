@@ -119,9 +119,17 @@ def move_refs_back(store: Path) -> None:
         git(store, "update-ref", f"refs/streams/{name}", f"refs/streams/{name}~1")
 
 
+def spoil_packed_header(store: Path) -> None:
+    """The first line of packed-refs is one that git does not take."""
+    git(store, "pack-refs", "--all")
+    path = store / "packed-refs"
+    path.write_bytes(path.read_bytes().replace(b"with:", b"wi4h:"))
+
+
 DAMAGE: list[Callable[[Path], None]] = [
     drop_packs, drop_pack_indexes, spoil_pack_indexes, spoil_packs, cut_packs, drop_feed_ref,
     move_feed_back, move_feed_to_a_stream, drop_index, spoil_index, drop_refs, move_refs_back,
+    spoil_packed_header,
 ]  # fmt: skip
 
 
