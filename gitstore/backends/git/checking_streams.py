@@ -107,14 +107,14 @@ class StreamWalk:
             yield Finding("stream", f"version 1 of {stream} is missing", name, stream, tip)
 
     def _below(self, stream: str | None, version: int | None) -> tuple[str | None, None, int]:
-        """Where to go on below a commit that is lost: the index may know its parent."""
+        """Where to go on below a commit that is lost: at the next one the index knows."""
         if stream is None or not version or version == 1:
             return None, None, 0
         try:
-            below = self._parts.index.by_place(stream, version - 1)
+            page = self._parts.index.stream_page(stream, 0, version - 1, 1, backwards=True)
         except (EventStoreError, sqlite3.Error, *ODDITIES):
-            below = None
-        return (below.commit, None, version - 1) if below else (None, None, 0)
+            page = []
+        return (page[0].commit, None, page[0].version) if page else (None, None, 0)
 
     def _place(
         self, name: str, commit: str, event: EventCommit, expected: int | None

@@ -188,7 +188,7 @@ def _connect_read_only(path: Path, kind: type[C]) -> C:
     # then told that the file never changes, which is looked at before each use.
     state = _state_of(path)
     live = state[-1] > 0
-    uri = f"{path.as_uri()}?{'mode=ro' if live else 'immutable=1'}"
+    uri = f"{path.as_uri()}?{'mode=ro' if live else 'mode=ro&immutable=1'}"
     connection = sqlite3.connect(
         uri, uri=True, isolation_level=None, check_same_thread=False, factory=kind
     )

@@ -55,6 +55,7 @@ class Upkeep:
         self._looked = time.monotonic()
         self._look_next = 0.0
         self._is_prepared = False
+        self._left_behind: list[JournalRow] = []
 
     def prepare(self, *, create: bool, taken_in: bool = False) -> None:
         """Make good what a crash, a user or another program left; see ``recovery``."""
@@ -214,16 +215,19 @@ class Upkeep:
     def _replace_journal_locked(self) -> None:
         """The journal was deleted under us: what is pending is still readable, so keep it."""
         journal = self._parts.journal
-        if not journal.is_replaced():
+        if not journal.is_replaced() and not self._left_behind:
             return  # another thread was faster
         with self._parts.write_lock.held():
-            waiting = list(filter(is_sound, journal.left_behind()))
+            # Kept until they are recorded again: what comes next may fail, and be tried again.
+            self._left_behind += filter(is_sound, journal.left_behind())
             journal.reopen()
-            waiting += recovery.prepare_journal_locked(self._parts)
+            self._left_behind += recovery.prepare_journal_locked(self._parts)
+        waiting = self._left_behind
         _LOG.warning("journal.db was deleted or replaced; %d events are kept", len(waiting))
         self.forget_heads()
         recovery.mend_index(self._parts)
         self._with_mended_index(lambda: self._readmit(waiting))
+        self._left_behind = []
 
     def with_sound_index(self, act: Callable[[], T]) -> T:
         """``act``, once more after a rebuild where the index turns out to be damaged."""
