@@ -27,7 +27,7 @@ from gitstore.backends.git.commits import (
 from gitstore.backends.git.findings import Doubt, Finding, Kind, Progress
 from gitstore.backends.git.indexfile import IndexDamaged
 from gitstore.backends.git.indexschema import pack_id, unpack_id
-from gitstore.backends.git.journal import JournalRow, JournalState
+from gitstore.backends.git.journalschema import JournalRow, JournalState
 from gitstore.backends.git.layout import FEED, STREAMS
 from gitstore.backends.git.parts import Parts
 from gitstore.backends.git.rows import objects_of

@@ -14,7 +14,7 @@ from gitstore.backends.git.checking_rows import ODDITIES
 from gitstore.backends.git.commits import EventCommit, check_canonical, check_follows
 from gitstore.backends.git.findings import Finding, Progress
 from gitstore.backends.git.indexfile import IndexDamaged
-from gitstore.backends.git.journal import JournalRow
+from gitstore.backends.git.journalschema import JournalRow
 from gitstore.backends.git.layout import FEED, STREAMS
 from gitstore.backends.git.parts import Parts
 from gitstore.backends.git.reading import Reader

@@ -18,7 +18,7 @@ from collections.abc import Iterable, Sequence
 
 from gitstore.backends.git import feed
 from gitstore.backends.git.commits import GitObject
-from gitstore.backends.git.journal import JournalRow
+from gitstore.backends.git.journalschema import JournalRow
 from gitstore.backends.git.layout import FEED, STREAMS
 from gitstore.backends.git.packs import clear_leftovers
 from gitstore.backends.git.parts import Parts

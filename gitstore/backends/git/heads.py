@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gitstore.backends.git.indexschema import StreamHead
-from gitstore.backends.git.journal import JournalRow
+from gitstore.backends.git.journalschema import JournalRow
 from gitstore.backends.git.parts import Parts
 from gitstore.backends.git.rows import NO_HEAD, head_of
 from gitstore.core.errors import InvalidEvent

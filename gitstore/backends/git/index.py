@@ -22,7 +22,7 @@ from gitstore.backends.git.indexschema import (
     unpack_id,
     words_of,
 )
-from gitstore.backends.git.journal import JournalRow
+from gitstore.backends.git.journalschema import JournalRow
 from gitstore.backends.git.layout import StoreLayout
 from gitstore.backends.git.objects import Objects
 from gitstore.core import canonical

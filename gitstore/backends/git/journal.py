@@ -13,8 +13,7 @@ import functools
 import json
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import NamedTuple, ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar
 
 from gitstore.backends.disk.files import file_identity
 from gitstore.backends.git.connections import (
@@ -24,75 +23,19 @@ from gitstore.backends.git.connections import (
     fold_log,
     transaction,
 )
+from gitstore.backends.git.journalschema import (
+    COLUMNS,
+    INSERT,
+    MARKS,
+    SCHEMA,
+    SELECT_PENDING,
+    JournalRow,
+    JournalState,
+)
 from gitstore.backends.git.layout import StoreLayout
 from gitstore.core.errors import StoreCorrupted, StoreUnavailable
 
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS pending(
-    position INTEGER PRIMARY KEY,
-    stream TEXT NOT NULL,
-    version INTEGER NOT NULL,
-    type TEXT NOT NULL,
-    time INTEGER NOT NULL,      -- microseconds since 1970 UTC
-    event_id TEXT NOT NULL,
-    commit_id BLOB NOT NULL,
-    parent BLOB,                -- of the commit; NULL for version 1
-    date INTEGER NOT NULL,      -- committer date, seconds
-    data BLOB NOT NULL,         -- canonical JSON
-    metadata BLOB NOT NULL,
-    UNIQUE(stream, version)
-);
-CREATE INDEX IF NOT EXISTS pending_ids ON pending(event_id);
-CREATE TABLE IF NOT EXISTS state(
-    one INTEGER PRIMARY KEY CHECK(one = 1),
-    flushed INTEGER NOT NULL,
-    listed INTEGER NOT NULL,
-    feed TEXT NOT NULL,
-    refs TEXT NOT NULL,
-    intent TEXT,
-    store_id TEXT NOT NULL,
-    inode INTEGER NOT NULL      -- of this file: in a copy it is another
-);
-"""
-_COLUMNS = (
-    "position, stream, version, type, time, event_id, commit_id, parent, date, data, metadata"
-)
-SELECT_PENDING = f"SELECT {_COLUMNS} FROM pending"
-_MARKS = ",".join("?" * 11)
-_INSERT = f"INSERT INTO pending({_COLUMNS}) SELECT ?,?,?,?,?,?,?,?,?,?,?"
 _CHECKPOINT_PAGES = 1_000
-
-
-class JournalRow(NamedTuple):
-    """An event as the journal and the index hold it.
-
-    ``time``: microseconds since 1970 UTC; ``commit_id`` and ``parent``: 20 bytes; ``date``: the
-    commit's committer date; ``data`` and ``metadata``: canonical bytes.
-    """
-
-    position: int
-    stream: str
-    version: int
-    type: str
-    time: int
-    event_id: str
-    commit_id: bytes
-    parent: bytes | None
-    date: int
-    data: bytes
-    metadata: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class JournalState:
-    """What has left the journal; see the module's text."""
-
-    flushed: int
-    listed: int
-    feed: str
-    refs: tuple[int, ...]
-    intent: str | None
-    store_id: str
 
 
 class JournalDamaged(StoreCorrupted):
@@ -136,7 +79,7 @@ class Journal:
     def create(self, flushed: int, feed: str, store_id: str) -> None:
         """Make the tables where they are missing; the state given is that of a new journal."""
         db = self._connections.get()
-        for statement in _SCHEMA.split(";\n"):
+        for statement in SCHEMA.split(";\n"):
             db.execute(statement)
         db.execute(
             "INSERT OR IGNORE INTO state VALUES(1, ?, ?, ?, ?, NULL, ?, ?)",
@@ -199,7 +142,7 @@ class Journal:
         """
         try:
             done = self._connections.get().execute(
-                _INSERT + " FROM state WHERE flushed = ? AND intent IS NULL", (*row, flushed)
+                INSERT + " FROM state WHERE flushed = ? AND intent IS NULL", (*row, flushed)
             )
         except sqlite3.IntegrityError:
             return False
@@ -209,7 +152,7 @@ class Journal:
         """Make several events durable, all or none."""
         db = self._connections.get()
         with transaction(db):
-            db.executemany(_INSERT, rows)
+            db.executemany(INSERT, rows)
 
     @_reports_damage
     def page(
@@ -305,7 +248,7 @@ class Journal:
         flushed = max((row.position for row in gone), default=0)
         db = self._connections.get()
         with transaction(db):
-            db.executemany(f"INSERT OR IGNORE INTO pending({_COLUMNS}) VALUES({_MARKS})", stay)
+            db.executemany(f"INSERT OR IGNORE INTO pending({COLUMNS}) VALUES({MARKS})", stay)
             db.executemany(
                 "DELETE FROM pending WHERE position = ? AND commit_id = ?",
                 [(row.position, row.commit_id) for row in gone],

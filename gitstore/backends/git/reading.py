@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from gitstore.backends.git.indexfile import IndexDamaged
 from gitstore.backends.git.indexquery import Query
-from gitstore.backends.git.journal import JournalRow
+from gitstore.backends.git.journalschema import JournalRow
 from gitstore.backends.git.parts import Parts
 from gitstore.backends.git.rows import recorded
 from gitstore.core.errors import StoreCorrupted, StoreUnavailable, UnsupportedFormat

@@ -11,7 +11,7 @@ from gitstore.backends.git.checking_refs import is_sound, look_at_refs
 from gitstore.backends.git.feed import FeedEntry
 from gitstore.backends.git.indexfile import IndexDamaged
 from gitstore.backends.git.indexschema import StreamHead
-from gitstore.backends.git.journal import JournalRow
+from gitstore.backends.git.journalschema import JournalRow
 from gitstore.backends.git.layout import STREAMS
 from gitstore.backends.git.parts import Parts
 from gitstore.backends.git.recovery import NewIndex, ends_in_time, replace_index

@@ -14,7 +14,7 @@ from gitstore.backends.git.commits import EventCommit, check_canonical, check_fo
 from gitstore.backends.git.flushing import Flusher
 from gitstore.backends.git.indexfile import IndexDamaged
 from gitstore.backends.git.indexschema import StreamHead
-from gitstore.backends.git.journal import JournalRow
+from gitstore.backends.git.journalschema import JournalRow
 from gitstore.backends.git.layout import FEED, STREAMS
 from gitstore.backends.git.parts import Parts
 from gitstore.backends.git.refs import RefLocked, RefUpdate

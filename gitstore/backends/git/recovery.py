@@ -21,7 +21,8 @@ from gitstore.backends.git.connections import transaction
 from gitstore.backends.git.index import Index
 from gitstore.backends.git.indexfile import IndexDamaged
 from gitstore.backends.git.indexschema import StreamHead
-from gitstore.backends.git.journal import SELECT_PENDING, JournalDamaged, JournalRow
+from gitstore.backends.git.journal import JournalDamaged
+from gitstore.backends.git.journalschema import SELECT_PENDING, JournalRow
 from gitstore.backends.git.layout import FEED, StoreLayout
 from gitstore.backends.git.parts import Parts
 from gitstore.backends.git.refs import RefUpdate

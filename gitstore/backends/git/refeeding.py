@@ -16,7 +16,7 @@ from typing import NamedTuple
 from gitstore.backends.git import feed
 from gitstore.backends.git.checking_refs import RefsFound
 from gitstore.backends.git.feed import FeedEntry
-from gitstore.backends.git.journal import JournalRow, JournalState
+from gitstore.backends.git.journalschema import JournalRow, JournalState
 from gitstore.backends.git.layout import FEED, STREAMS
 from gitstore.backends.git.parts import Parts
 from gitstore.backends.git.recovery import is_journal_sound

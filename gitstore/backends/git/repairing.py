@@ -25,7 +25,7 @@ from gitstore.backends.git.commits import GitObject
 from gitstore.backends.git.findings import Doubt, silent
 from gitstore.backends.git.flushing import Flusher
 from gitstore.backends.git.indexfile import IndexDamaged
-from gitstore.backends.git.journal import JournalRow
+from gitstore.backends.git.journalschema import JournalRow
 from gitstore.backends.git.layout import FEED, FORMAT, QUARANTINE, STREAMS, StoreLayout
 from gitstore.backends.git.objects import Objects
 from gitstore.backends.git.parts import Parts

@@ -11,7 +11,7 @@ from gitstore.backends.git.checking_refs import is_sound
 from gitstore.backends.git.checking_rows import ODDITIES
 from gitstore.backends.git.commits import SPILL_OVER, GitObject, committer_date
 from gitstore.backends.git.indexschema import unpack_id
-from gitstore.backends.git.journal import JournalRow
+from gitstore.backends.git.journalschema import JournalRow
 from gitstore.backends.git.parts import Parts
 from gitstore.backends.git.rows import objects_of, row_of_commit
 from gitstore.backends.git.salvaging import listed, write_objects

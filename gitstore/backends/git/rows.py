@@ -9,7 +9,7 @@ from gitstore.backends.git.commits import (
     encode_commit,
 )
 from gitstore.backends.git.indexschema import StreamHead
-from gitstore.backends.git.journal import JournalRow
+from gitstore.backends.git.journalschema import JournalRow
 from gitstore.backends.git.objects import Objects
 from gitstore.backends.stamping import Stamper
 from gitstore.core import canonical

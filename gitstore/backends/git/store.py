@@ -21,7 +21,7 @@ from gitstore.backends.git.findings import Progress, VerifyReport
 from gitstore.backends.git.flushing import Flusher
 from gitstore.backends.git.gitcommand import check_version
 from gitstore.backends.git.heads import Heads
-from gitstore.backends.git.journal import JournalRow
+from gitstore.backends.git.journalschema import JournalRow
 from gitstore.backends.git.layout import StoreLayout
 from gitstore.backends.git.maintaining import Maintainer, MaintainReport
 from gitstore.backends.git.parts import Parts

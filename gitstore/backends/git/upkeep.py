@@ -18,7 +18,7 @@ from gitstore.backends.git.flushing import Flusher
 from gitstore.backends.git.gitcommand import Git
 from gitstore.backends.git.heads import Heads
 from gitstore.backends.git.indexfile import IndexDamaged
-from gitstore.backends.git.journal import JournalRow
+from gitstore.backends.git.journalschema import JournalRow
 from gitstore.backends.git.parts import Parts
 from gitstore.backends.git.reconciling import Reconciler
 from gitstore.backends.git.rows import is_sound

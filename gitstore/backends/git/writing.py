@@ -10,7 +10,7 @@ from typing import NamedTuple
 from gitstore.backends.git.commits import GitObject
 from gitstore.backends.git.flushing import Flusher
 from gitstore.backends.git.heads import Heads
-from gitstore.backends.git.journal import JournalRow
+from gitstore.backends.git.journalschema import JournalRow
 from gitstore.backends.git.parts import Parts
 from gitstore.backends.git.rows import head_of, place, recorded
 from gitstore.core.errors import StoreUnavailable, WrongExpectedVersion

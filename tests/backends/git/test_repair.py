@@ -11,7 +11,7 @@ import pytest
 
 from gitstore import DomainEvent
 from gitstore.backends.git.inspecting import inspect
-from gitstore.backends.git.journal import JournalRow
+from gitstore.backends.git.journalschema import JournalRow
 from tests.backends.git.programs import start
 from tests.backends.git.witness import (
     Ack,
