@@ -40,7 +40,9 @@ from gitstore.core.errors import StoreCorrupted
 
 _FACTOR = 2
 _AT_ONCE = 200_000
-"""Objects in which deltas are looked for, or which are copied, at once: bounds time and memory."""
+"""Objects in which deltas are looked for at once; bounds the memory that takes."""
+_FEW = 100_000
+"""Objects that are copied together at once in a process that has other things to do: 10 MB."""
 _PAGE = 5_000
 _ATTEMPTS = 3
 _PACK = ("--delta-base-offset", "--index-version=2", "--no-reuse-delta", "--progress")
@@ -60,7 +62,7 @@ class Repacker:
     """Repacks one store; the maintain lock is held.
 
     ``search``: look for deltas; else some of what is there is copied together, which takes a second
-    and 20 MB.
+    and 10 MB.
     """
 
     def __init__(self, parts: Parts, child: GitChild, *, search: bool) -> None:
@@ -107,7 +109,7 @@ class Repacker:
         if self._search:
             return packs
         totals = itertools.accumulate(pack.count for pack in packs)
-        return packs[: sum(total <= _AT_ONCE for total in totals)]
+        return packs[: sum(total <= _FEW for total in totals)]
 
     def _sorted(self) -> tuple[list[PackFile], list[PackFile]]:
         """Packs without and with deltas, the smallest first."""

@@ -40,8 +40,8 @@ from gitstore.core.errors import StoreCorrupted, StoreUnavailable
 from gitstore.core.timestamps import to_microseconds
 
 _LOG = logging.getLogger("gitstore.types")
-_AT_ONCE = 30_000
-"""Events in memory at a time: some 15 MB."""
+_AT_ONCE = 15_000
+"""Events in memory at a time: some 8 MB."""
 _PAGE = 2_000
 _LATE_SECONDS = 60
 _LATE_SHARE = 100
@@ -179,7 +179,7 @@ def _now(parts: Parts) -> int:
 
 
 class _Update:
-    """One move of the ref: packs of at most 30,000 events each, the last with trees and commit."""
+    """One move of the ref: packs of at most 15,000 events each, the last with trees and commit."""
 
     def __init__(self, parts: Parts, base: _Base, tree: NotesTree) -> None:
         self._parts = parts
