@@ -1,4 +1,4 @@
-"""Maintenance that nobody asked for, in a thread of its own behind the flushes."""
+"""Maintenance that nobody asked for, in a thread of its own behind the appends."""
 
 from __future__ import annotations
 
