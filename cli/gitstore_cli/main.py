@@ -27,6 +27,8 @@ _COMMANDS = {
     "verify": "verify",
     "maintain": "maintain",
     "remote": "remote",
+    "pull": "pull",
+    "clone": "clone",
 }
 _EXAMPLES = """\b
 Examples:
