@@ -14,6 +14,18 @@ FEED = "refs/feed"
 FORMAT = "refs/heads/main"
 QUARANTINE = "refs/quarantine/"
 TYPES = "refs/notes/types"
+REMOTES = "refs/remotes/"
+_HEADS = "refs/heads/"
+_REFS = "refs/"
+
+
+def tracked(remote: str, name: str = "") -> str:
+    """Where our ref ``name`` is tracked for a remote; without a name what all of those begin with.
+
+    ``refs/streams/x`` is ``refs/remotes/NAME/streams/x``, ``refs/heads/main`` is
+    ``refs/remotes/NAME/main``.
+    """
+    return f"{REMOTES}{remote}/{name.removeprefix(_HEADS).removeprefix(_REFS)}"
 
 
 @dataclass(frozen=True)
@@ -80,6 +92,11 @@ class StoreLayout:
     def repacking(self) -> Path:
         """Where packs are made that will take the place of others; an object database of git."""
         return self.local / "repacking"
+
+    @cached_property
+    def incoming(self) -> Path:
+        """Where what is fetched lies until it is looked through, a directory for each fetch."""
+        return self.local / "incoming"
 
     @cached_property
     def maintain_failed(self) -> Path:
