@@ -14,6 +14,18 @@ FEED = "refs/feed"
 FORMAT = "refs/heads/main"
 QUARANTINE = "refs/quarantine/"
 TYPES = "refs/notes/types"
+REMOTES = "refs/remotes/"
+_HEADS = "refs/heads/"
+_REFS = "refs/"
+
+
+def tracked(remote: str, name: str = "") -> str:
+    """Where our ref ``name`` is tracked for a remote; without a name what all of those begin with.
+
+    ``refs/streams/x`` is ``refs/remotes/NAME/streams/x``, ``refs/heads/main`` is
+    ``refs/remotes/NAME/main``.
+    """
+    return f"{REMOTES}{remote}/{name.removeprefix(_HEADS).removeprefix(_REFS)}"
 
 
 @dataclass(frozen=True)
