@@ -1,0 +1,212 @@
+"""Git's transport: what a remote has, fetched from it, pushed to it, cloned.
+
+Git itself connects, with the user's own configuration, ssh and credentials; the user's hooks are
+kept out, as is whatever in the environment would lead git to another repository.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import BinaryIO, Literal, NamedTuple
+
+from gitstore.backends.git.findings import Progress, silent
+from gitstore.sync.complaints import RemoteFailed, RemoteSilent, explain, last_words, redact
+from gitstore.sync.listening import Heard, Silence, run_git
+
+SILENCE = 300.0
+"""Seconds without a sign of life after which a remote is given up."""
+
+_SETTINGS = (
+    f"core.hooksPath={os.devnull}",
+    "core.fsync=all",
+    "core.logAllRefUpdates=false",
+    "advice.pushUpdateRejected=false",
+)
+_FETCH_SETTINGS = ("fetch.unpackLimit=1", "fetch.writeCommitGraph=false")
+_FETCH = (
+    *("fetch", "--progress", "--refmap=", "--no-write-fetch-head", "--no-tags", "--no-prune"),
+    *("--no-prune-tags", "--no-auto-maintenance", "--no-recurse-submodules", "--stdin"),
+)
+_PUSH = (
+    *("push", "--porcelain", "--progress", "--no-verify", "--no-follow-tags", "--no-signed"),
+    "--recurse-submodules=no",
+)
+_CLONE = ("clone", "--mirror", "--progress", "--template=", "--origin=origin")
+_DIRECTION = {"Receiving objects": "from", "Writing objects": "to"}
+_HIDDEN = "deny updating a hidden ref"
+
+Status = Literal["new", "updated", "same", "rejected"]
+_STATUS: Mapping[str, Status] = {
+    "*": "new", " ": "updated", "+": "updated", "=": "same", "!": "rejected",
+}  # fmt: skip
+
+
+class PushedRef(NamedTuple):
+    """What became of one ref that was pushed.
+
+    ``name``: the remote's, in full; ``why``: where it was rejected, the reason, as git gives it.
+    """
+
+    name: str
+    status: Status
+    why: str = ""
+
+
+class Transport:
+    """One remote, as seen from one repository.
+
+    - ``git_dir``: the repository whose configuration counts; ``None`` without one.
+    - ``remote``: a configured name, a URL, or the absolute path of a repository or a bundle file.
+    - ``timeout``: seconds of silence after which the remote is given up; 300 where ``None``.
+    - ``progress``: called now and then, such as with ``("Receiving objects from hub", 3, 10)``.
+
+    Every method raises ``RemoteFailed`` where the remote cannot be reached, refuses or breaks off,
+    and ``RemoteSilent`` where nothing is heard of it. No process is left behind, whatever happens.
+    """
+
+    def __init__(
+        self,
+        git_dir: Path | None,
+        remote: str,
+        *,
+        timeout: float | None = None,
+        progress: Progress | None = None,
+    ) -> None:
+        self._git_dir = git_dir
+        self._remote = remote
+        self._timeout = SILENCE if timeout is None else timeout
+        self._progress = progress or silent
+
+    @property
+    def name(self) -> str:
+        """How the remote is called in messages: without what its URL keeps secret."""
+        return redact(self._remote)
+
+    def refs(self) -> dict[str, str]:
+        """The remote's refs: full name to object id (40 hex digits), without HEAD; empty if none.
+
+        A tag is given as it is, not as what it points to.
+        """
+        heard = self._run("asking for its refs", ["ls-remote", "--refs", "--", self._remote])
+        lines = heard.answer.decode(errors="surrogateescape").splitlines()
+        return {name: object_id for object_id, name in (line.split("\t", 1) for line in lines)}
+
+    def fetch(self, wanted: Sequence[str], into: Path | None = None) -> None:
+        """Fetch refs with all they reach; no ref of the repository moves.
+
+        ``wanted``: full names of refs, or ids of commits that are tips there; looking for thousands
+        of names takes git longer than for ids. Objects come as a pack into the object directory
+        ``into``, which need not hold what the repository has; ``None``: into the repository.
+        """
+        if not wanted:
+            return
+        assert self._git_dir is not None
+        environment = {} if into is None else _objects_into(into, self._git_dir / "objects")
+        with tempfile.TemporaryFile() as given:
+            given.write("".join(f"{each}\n" for each in wanted).encode(errors="surrogateescape"))
+            given.seek(0)
+            command = [*_FETCH, "--", self._remote]
+            self._run("fetching", command, _FETCH_SETTINGS, environment=environment, given=given)
+
+    def push(self, refspecs: Sequence[str], view: Path | None = None) -> list[PushedRef]:
+        """Push refs, never forced, and say what became of each.
+
+        ``view``: the git directory to push from, if not the repository itself. That some refs, or
+        all, are rejected is no error as long as the remote has said so; that they are hidden is.
+        """
+        command = [*_PUSH, "--", self._remote, *refspecs]
+        heard = self._run("pushing", command, git_dir=view, may_fail=True)
+        pushed = _pushed(heard.answer.decode(errors="surrogateescape"))
+        rejected = [ref for ref in pushed if ref.status == "rejected"]
+        if any(_HIDDEN in ref.why for ref in rejected):
+            raise RemoteFailed(
+                self.name,
+                "it is somebody's event store, which others do not push to",
+                heard.complaint,
+                hint="Push to a plain bare repository (`git init --bare PATH`), and pull from it "
+                "there; or pull from this store.",
+            )
+        if heard.code and (not rejected or any(_is_lost(ref) for ref in rejected)):
+            raise self._failed(heard)
+        return pushed
+
+    def clone(self, into: Path) -> None:
+        """``git clone --mirror`` into a new directory, which is not there after a failure."""
+        command = [*_CLONE, "--", self._remote, str(into)]
+        self._run("cloning", command)
+
+    def _run(
+        self,
+        doing: str,
+        command: Sequence[str],
+        settings: Sequence[str] = (),
+        *,
+        git_dir: Path | None = None,
+        environment: Mapping[str, str] | None = None,
+        given: BinaryIO | None = None,
+        may_fail: bool = False,
+    ) -> Heard:
+        repository = git_dir or self._git_dir
+        where = [f"--git-dir={repository}"] if repository else []
+        set_to = [part for setting in (*_SETTINGS, *settings) for part in ("-c", setting)]
+        try:
+            heard = run_git(
+                [*where, *set_to, *command],
+                cwd=repository or Path("/"),
+                environment=environment or {},
+                given=given,
+                timeout=self._timeout,
+                tell=self._tell,
+            )
+        except Silence:
+            raise RemoteSilent(self.name, self._timeout, doing) from None
+        if heard.code and not may_fail:
+            raise self._failed(heard)
+        return heard
+
+    def _tell(self, what: str, done: int, total: int, there: bool) -> None:
+        direction = "at" if there else _DIRECTION.get(what)
+        self._progress(f"{what} {direction} {self.name}" if direction else what, done, total)
+
+    def _failed(self, heard: Heard) -> RemoteFailed:
+        stderr = redact(heard.complaint)
+        known = explain(stderr)
+        if known is None:
+            return RemoteFailed(self.name, last_words(stderr), stderr)
+        return RemoteFailed(self.name, known.cause, stderr, hint=known.hint)
+
+
+def _objects_into(into: Path, objects: Path) -> dict[str, str]:
+    """The environment in which git writes to ``into`` and finds what is in ``objects`` too."""
+    escaped = str(objects).replace("\\", "\\\\").replace('"', '\\"')
+    return {
+        "GIT_OBJECT_DIRECTORY": str(into),
+        "GIT_ALTERNATE_OBJECT_DIRECTORIES": f'"{escaped}"',  # a path may hold a colon
+    }
+
+
+def _pushed(answer: str) -> list[PushedRef]:
+    """The lines ``<flag> TAB <from>:<to> TAB <summary> (<reason>)`` of ``git push --porcelain``."""
+    found = []
+    for line in answer.splitlines():
+        flag, *rest = line.split("\t")
+        if len(rest) == 2 and flag in _STATUS:
+            status = _STATUS[flag]
+            found.append(PushedRef(rest[0].rpartition(":")[2], status, _reason(status, rest[1])))
+    return found
+
+
+def _reason(status: Status, summary: str) -> str:
+    """``non-fast-forward`` of ``[rejected] (non-fast-forward)``."""
+    if status != "rejected":
+        return ""
+    before, _, reason = summary.partition("(")
+    return reason.removesuffix(")") or before.strip("[] ")
+
+
+def _is_lost(ref: PushedRef) -> bool:
+    """Whether nobody knows what became of it: the remote was gone before it said."""
+    return ref.why in {"remote failed to report status", "remote failure"}
