@@ -27,6 +27,7 @@ from gitstore.core.timestamps import to_microseconds
 _LOG = logging.getLogger("gitstore.store")
 FORMAT_VERSION = 1
 _STALE_SECONDS = 600
+_ELSEWHERE = "Give the path of a store, or one that does not exist yet."
 _SUBJECT = f"gitstore format {FORMAT_VERSION}"
 
 CONFIG = """\
@@ -137,16 +138,16 @@ def check_format(layout: StoreLayout, refs: Refs, objects: Objects) -> None:
         raise StoreNotFound(
             layout.root,
             why="there is something else",
-            hint="Give the path of a store, or one that does not exist yet.",
+            hint=_ELSEWHERE,
         )
     at = refs.read(FORMAT)
     if at is None:
         raise UnsupportedFormat(
             f"{layout.root} is a git repository, but no event store: it has no {FORMAT}",
-            hint="Give the path of a store, or one that does not exist yet.",
+            hint=_ELSEWHERE,
         )
     if at != format_objects()[-1].id:
-        _check_other_format(layout.root, objects.read(at))
+        check_format_commit(f"{layout.root}", objects.read(at))
 
 
 def store_id(objects: Objects, tip: str) -> str:
@@ -214,16 +215,20 @@ def _fill(layout: StoreLayout, clock: Clock) -> None:
             path.chmod(path.stat().st_mode & 0o700)
 
 
-def _check_other_format(root: Path, commit: bytes) -> None:
-    """A later release may word the pages anew; only the number of the format counts."""
+def check_format_commit(where: str, commit: bytes, hint: str = _ELSEWHERE) -> None:
+    """Raise ``UnsupportedFormat`` unless a format ref's commit says this format.
+
+    A later release may word the pages anew; only the number counts. ``where``: what to call the
+    repository in messages; ``hint``: what to do where it is no store.
+    """
     subject = commit.partition(b"\n\n")[2].partition(b"\n")[0].decode(errors="replace")
     match = re.fullmatch(r"gitstore format (\d+)", subject)
     if match is None:
         raise UnsupportedFormat(
-            f"{root} is a git repository, but no event store: {FORMAT} says {subject!r:.80}",
-            hint="Give the path of a store, or one that does not exist yet.",
+            f"{where} is a git repository, but no event store: {FORMAT} says {subject!r:.80}",
+            hint=hint,
         )
     if int(match[1]) != FORMAT_VERSION:
         raise UnsupportedFormat(
-            f"the store at {root} has format {match[1]}, this version knows {FORMAT_VERSION}"
+            f"the store at {where} has format {match[1]}, this version knows {FORMAT_VERSION}"
         )
