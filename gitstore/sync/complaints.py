@@ -52,134 +52,100 @@ class Complaint(NamedTuple):
     hint: str
 
 
-def explain(stderr: str) -> Complaint | None:
-    """The cause behind what git said, ``None`` for one that is not known here."""
+def explain(stderr: str) -> Complaint:
+    """The cause behind what git said; for one that is not known here, git's own words."""
+    lines = [line.strip() for line in stderr.splitlines()]
+    told = "\n".join(line for line in lines if line and line not in _SAYS_NOTHING)
+    if not told:
+        return _BROKEN_OFF
     for pattern, complaint in _KNOWN:
-        if pattern.search(stderr):
+        if pattern.search(told):
             return complaint
-    return None
+    blamed = _fatal.search(told)
+    return Complaint(redact(blamed[1] if blamed else told.splitlines()[-1]), RemoteFailed.hint)
 
 
-def last_words(stderr: str) -> str:
-    """The line of git's complaint that says most, redacted."""
-    lines = [line.strip() for line in stderr.splitlines() if line.strip()]
-    for line in lines:
-        if line.startswith(("fatal: ", "error: ")):
-            return redact(line.partition(": ")[2])
-    return redact(lines[-1]) if lines else "git gave no reason"
-
-
-def _known(*rows: tuple[str, str, str]) -> list[tuple[re.Pattern[str], Complaint]]:
-    return [
-        (re.compile(pattern, re.IGNORECASE), Complaint(cause, hint))
-        for pattern, cause, hint in rows
-    ]
-
-
-_WHERE = "Check its URL with `sc-events remote`."
-_KNOWN = _known(
-    (
-        r"detected dubious ownership",
+_fatal = re.compile(r"^(?:fatal|error): (.*)", re.MULTILINE)
+_SAYS_NOTHING = (
+    "fatal: Could not read from remote repository.",
+    "Please make sure you have the correct access rights",
+    "and the repository exists.",
+)
+_BROKEN_OFF = Complaint(
+    "the connection broke off in the middle",
+    "Run the command again; it goes on from where it stopped.",
+)
+_NO_REPOSITORY = Complaint(
+    "there is no git repository, or none that you may see",
+    "Check its URL with `sc-events remote`; `git init --bare PATH` makes a repository.",
+)
+_NOT_KNOWN = Complaint(
+    "it did not accept who you are",
+    "Set up ssh or git's credentials for it; plain `git ls-remote` must work first.",
+)
+_CANNOT_REACH = Complaint(
+    "it cannot be reached from here", "Check that you are online, and that the host is up."
+)
+_NO_HOST = Complaint(
+    "there is no host of that name",
+    "Check its URL with `sc-events remote`, and that you are online.",
+)
+_CAUSES = {
+    r"detected dubious ownership": Complaint(
         "its repository belongs to another user, so git does not touch it",
         "Let git trust it: `git config --global --add safe.directory PATH`.",
     ),
-    (
-        r"transport '[^']*' not allowed",
+    r"transport '[^']*' not allowed": Complaint(
         "git does not allow this kind of URL",
         "Use a path, ssh, https or git; git's setting protocol.allow says what it allows.",
     ),
-    (
-        r"'remote-[^']*' is not a git command|unable to find remote helper",
-        "git does not know this kind of URL",
-        "Use a path, ssh, https or git.",
+    r"'remote-[^']*' is not a git command": Complaint(
+        "git does not know this kind of URL", "Use a path, ssh, https or git."
     ),
-    (
-        r"host key verification failed",
+    r"host key verification failed": Complaint(
         "ssh does not trust the key of that host",
         "Connect once with plain `ssh` to accept the key.",
     ),
-    (
-        (
-            r"could not resolve host|unable to look up|name or service not known"
-            r"|nodename nor servname|temporary failure in name resolution"
-        ),
-        "there is no host of that name",
-        f"{_WHERE[:-1]}, and that you are online.",
-    ),
-    (
-        r"connection refused|couldn't connect to server|failed to connect to",
+    r"could not resolve host|unable to look up|name or service not known": _NO_HOST,
+    r"nodename nor servname|temporary failure in name resolution": _NO_HOST,
+    r"connection refused|couldn't connect to server|failed to connect to": Complaint(
         "the connection was refused: nothing serves git at that address",
         "Start the server, or check the URL with `sc-events remote`.",
     ),
-    (
-        r"network is unreachable|no route to host|connection timed out|operation timed out",
-        "it cannot be reached from here",
-        "Check that you are online, and that the host is up.",
-    ),
-    (
-        r"requested url returned error: 404|repository '[^']*' not found",
-        "there is no git repository at that URL, or none that you may see",
-        _WHERE,
-    ),
-    (
-        r"requested url returned error: 403",
+    r"network is unreachable|no route to host|timed out": _CANNOT_REACH,
+    r"returned error: 404|repository '[^']*' not found|repository not found": _NO_REPOSITORY,
+    r"returned error: 403": Complaint(
         "it refused access (HTTP 403)",
         "Check that your account may read it, and write to it if you push.",
     ),
-    (
-        (
-            r"authentication failed|could not read (?:username|password)|permission denied \("
-            r"|requested url returned error: 401|terminal prompts disabled"
-        ),
-        "it did not accept who you are",
-        "Set up ssh or git's credentials for it; plain `git ls-remote` must work first.",
+    r"authentication failed|could not read (?:username|password)": _NOT_KNOWN,
+    r"permission denied \(|returned error: 401|terminal prompts disabled": _NOT_KNOWN,
+    r"returned error: 5\d\d": Complaint(
+        "the server failed (HTTP 5xx)", "Try again later; the server's own log says why."
     ),
-    (
-        r"requested url returned error: (?:5\d\d)",
-        "the server failed (HTTP 5xx)",
-        "Try again later; the server's own log says why.",
-    ),
-    (
-        r"service not enabled|access denied or repository not exported",
+    r"service not enabled|access denied or repository not exported": Complaint(
         "the server does not offer this for that repository",
         "It may be read only, or not there: `git daemon` needs --enable=receive-pack for a push.",
     ),
-    (
-        r"repository lacks these prerequisite commits",
+    r"repository lacks these prerequisite commits": Complaint(
         "the bundle builds on commits that are not here",
         "Pull first from where it was made, or have it made of the whole history.",
     ),
-    (
-        r"server does not allow request for unadvertised object|not our ref",
-        "it changed while it was being fetched from",
-        "Run the command again.",
+    r"request for unadvertised object|not our ref|couldn't find remote ref": Complaint(
+        "it changed while it was being fetched from", "Run the command again."
     ),
-    (
-        r"permission denied|insufficient permission|unable to create temporary object directory",
-        "permission was denied",
-        "Check who may write there.",
+    r"permission denied|insufficient permission|read-only file system": Complaint(
+        "permission was denied", "Check who may write there."
     ),
-    (
-        r"no space left on device",
+    r"no space left on device|quota exceeded": Complaint(
         "no space is left, there or here",
         "Make room, then run the command again; it goes on from where it stopped.",
     ),
-    (
-        (
-            r"does not appear to be a git repository|does not look like a bundle"
-            r"|not a git repository|repository '[^']*' does not exist|invalid gitfile format"
-            r"|not valid: is this a git repo"
-        ),
-        "there is no git repository",
-        f"{_WHERE[:-1]}; `git init --bare PATH` makes one.",
-    ),
-    (
-        (
-            r"hung up unexpectedly|early eof|unexpected disconnect|connection reset|broken pipe"
-            r"|rpc failed|index-pack failed|invalid index-pack output|empty reply from server"
-            r"|transfer closed|bytes of (?:body|length)|failed to report status|unexpected eof"
-        ),
-        "the connection broke off in the middle",
-        "Run the command again; it goes on from where it stopped.",
-    ),
-)
+    r"does not appear to be a git repository|does not look like a bundle": _NO_REPOSITORY,
+    r"not a git repository|repository '[^']*' does not exist": _NO_REPOSITORY,
+    r"no such repository|invalid gitfile format|is this a git repo": _NO_REPOSITORY,
+    r"hung up|early eof|unexpected (?:disconnect|eof)|connection reset|broken pipe": _BROKEN_OFF,
+    r"rpc failed|index-pack (?:failed|output)|empty reply from server": _BROKEN_OFF,
+    r"transfer closed|expected flush|failed to report status|protocol error": _BROKEN_OFF,
+}
+_KNOWN = [(re.compile(pattern, re.IGNORECASE), cause) for pattern, cause in _CAUSES.items()]

@@ -7,13 +7,14 @@ kept out, as is whatever in the environment would lead git to another repository
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO, Literal, NamedTuple
 
 from gitstore.backends.git.findings import Progress, silent
-from gitstore.sync.complaints import RemoteFailed, RemoteSilent, explain, last_words, redact
+from gitstore.sync.complaints import RemoteFailed, RemoteSilent, explain, redact
 from gitstore.sync.listening import Heard, Silence, run_git
 
 SILENCE = 300.0
@@ -42,6 +43,9 @@ Status = Literal["new", "updated", "same", "rejected"]
 _STATUS: Mapping[str, Status] = {
     "*": "new", " ": "updated", "+": "updated", "=": "same", "!": "rejected",
 }  # fmt: skip
+
+
+_said_flush = re.compile(r"packet: .*< 0000$", re.MULTILINE).search
 
 
 class PushedRef(NamedTuple):
@@ -90,9 +94,21 @@ class Transport:
 
         A tag is given as it is, not as what it points to.
         """
-        heard = self._run("asking for its refs", ["ls-remote", "--refs", "--", self._remote])
+        command = ["ls-remote", "--refs", "--", self._remote]
+        heard = self._run("asking for its refs", command)
+        if not heard.answer:
+            self._check_empty(command)
         lines = heard.answer.decode(errors="surrogateescape").splitlines()
         return {name: object_id for object_id, name in (line.split("\t", 1) for line in lines)}
+
+    def _check_empty(self, command: Sequence[str]) -> None:
+        """Raise unless the remote says that it has no refs.
+
+        Of an HTTP connection that breaks off early git makes an old kind of server without refs.
+        """
+        heard = self._run("asking for its refs", command, environment={"GIT_TRACE_PACKET": "2"})
+        if not _said_flush(heard.complaint):
+            raise self._failed(Heard(heard.code, b"", ""))
 
     def fetch(self, wanted: Sequence[str], into: Path | None = None) -> None:
         """Fetch refs with all they reach; no ref of the repository moves.
@@ -173,10 +189,8 @@ class Transport:
 
     def _failed(self, heard: Heard) -> RemoteFailed:
         stderr = redact(heard.complaint)
-        known = explain(stderr)
-        if known is None:
-            return RemoteFailed(self.name, last_words(stderr), stderr)
-        return RemoteFailed(self.name, known.cause, stderr, hint=known.hint)
+        cause, hint = explain(stderr)
+        return RemoteFailed(self.name, cause, stderr, hint=hint)
 
 
 def _objects_into(into: Path, objects: Path) -> dict[str, str]:
