@@ -13,7 +13,7 @@ import re
 import secrets
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from gitstore.backends.disk.files import DIRECTORY_MODE, FILE_MODE
@@ -51,16 +51,18 @@ def push_view(layout: StoreLayout) -> Iterator[PushView]:
     It is taken away at the end; so is what processes left behind that were killed.
     """
     layout.pushes.mkdir(mode=DIRECTORY_MODE, exist_ok=True)
-    _clear_leftovers(layout.pushes)
     path = layout.pushes / secrets.token_hex(8)
     lock = FileLock(_lock_of(path))
-    with lock.held():
-        try:
-            _make(layout, path)
-            yield PushView(path)
-        finally:
-            _remove(path)
-    lock.close()
+    with closing(FileLock(layout.pushes / "lock")) as folder, folder.held():
+        _clear_leftovers(layout.pushes)
+        lock.acquire()
+    try:
+        _make(layout, path)
+        yield PushView(path)
+    finally:
+        _remove(path)
+        lock.release()
+        lock.close()
 
 
 def _make(layout: StoreLayout, path: Path) -> None:
@@ -97,13 +99,12 @@ def _escaped(text: str) -> str:
 
 
 def _clear_leftovers(folder: Path) -> None:
-    """Remove views whose makers were killed: a lock dies with its holder."""
+    """Remove views whose makers were killed: a lock dies with its holder. The folder is locked."""
     for found in folder.glob("*.lock"):
-        lock = FileLock(found)
-        if lock.try_acquire():
-            _remove(found.with_suffix(""))
-            lock.release()
-        lock.close()
+        with closing(FileLock(found)) as lock:
+            if lock.try_acquire():
+                _remove(found.with_suffix(""))
+                lock.release()
 
 
 def _remove(path: Path) -> None:

@@ -34,11 +34,11 @@ def check(exchange: Exchange, remote: str, transport: Transport, theirs: Mapping
     if tip == format_objects()[-1].id:
         return True
     if exchange.parts.objects.holds(tip):
-        check_format_commit(where, exchange.parts.objects.read(tip), _HINT)
+        check_format_commit(where, exchange.parts.objects.read(tip))
         return True
     with exchange.incoming() as incoming:
         transport.fetch([FORMAT], incoming.objects)
-        check_format_commit(where, incoming.reader.read(tip), _HINT)
+        check_format_commit(where, incoming.reader.read(tip))
         kept = incoming.keep()
         exchange.track({tracked(remote, FORMAT): tip})
         for keep in kept:

@@ -27,7 +27,6 @@ from gitstore.core.timestamps import to_microseconds
 _LOG = logging.getLogger("gitstore.store")
 FORMAT_VERSION = 1
 _STALE_SECONDS = 600
-_ELSEWHERE = "Give the path of a store, or one that does not exist yet."
 _SUBJECT = f"gitstore format {FORMAT_VERSION}"
 
 CONFIG = """\
@@ -138,16 +137,34 @@ def check_format(layout: StoreLayout, refs: Refs, objects: Objects) -> None:
         raise StoreNotFound(
             layout.root,
             why="there is something else",
-            hint=_ELSEWHERE,
+            hint="Give the path of a store, or one that does not exist yet.",
         )
     at = refs.read(FORMAT)
     if at is None:
         raise UnsupportedFormat(
             f"{layout.root} is a git repository, but no event store: it has no {FORMAT}",
-            hint=_ELSEWHERE,
+            hint="Give the path of a store, or one that does not exist yet.",
         )
     if at != format_objects()[-1].id:
-        check_format_commit(f"{layout.root}", objects.read(at))
+        check_format_commit(layout.root, objects.read(at))
+
+
+def check_format_commit(where: object, commit: bytes) -> None:
+    """Raise ``UnsupportedFormat`` unless this commit on ``FORMAT`` says this format's number.
+
+    A later release may word the pages anew; only the number counts. ``where``: whose commit it is.
+    """
+    subject = commit.partition(b"\n\n")[2].partition(b"\n")[0].decode(errors="replace")
+    match = re.fullmatch(r"gitstore format (\d+)", subject)
+    if match is None:
+        raise UnsupportedFormat(
+            f"{where} is a git repository, but no event store: {FORMAT} says {subject!r:.80}",
+            hint="Give the path of a store, or one that does not exist yet.",
+        )
+    if int(match[1]) != FORMAT_VERSION:
+        raise UnsupportedFormat(
+            f"the store at {where} has format {match[1]}, this version knows {FORMAT_VERSION}"
+        )
 
 
 def store_id(objects: Objects, tip: str) -> str:
@@ -213,22 +230,3 @@ def _fill(layout: StoreLayout, clock: Clock) -> None:
         for name in names:
             path = Path(folder, name)
             path.chmod(path.stat().st_mode & 0o700)
-
-
-def check_format_commit(where: str, commit: bytes, hint: str = _ELSEWHERE) -> None:
-    """Raise ``UnsupportedFormat`` unless a format ref's commit says this format.
-
-    A later release may word the pages anew; only the number counts. ``where``: what to call the
-    repository in messages; ``hint``: what to do where it is no store.
-    """
-    subject = commit.partition(b"\n\n")[2].partition(b"\n")[0].decode(errors="replace")
-    match = re.fullmatch(r"gitstore format (\d+)", subject)
-    if match is None:
-        raise UnsupportedFormat(
-            f"{where} is a git repository, but no event store: {FORMAT} says {subject!r:.80}",
-            hint=hint,
-        )
-    if int(match[1]) != FORMAT_VERSION:
-        raise UnsupportedFormat(
-            f"the store at {where} has format {match[1]}, this version knows {FORMAT_VERSION}"
-        )
