@@ -26,6 +26,7 @@ _COMMANDS = {
     "follow": "follow",
     "verify": "verify",
     "maintain": "maintain",
+    "push": "push",
 }
 _EXAMPLES = """\b
 Examples:
