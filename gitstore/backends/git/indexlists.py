@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from gitstore.backends.git.indexfile import IndexConnection, IndexFile, reports_damage
+from gitstore.backends.git.indexschema import pack_id, unpack_id
 
 _SELECT_TYPED = "SELECT position, time, type, stream, version, commit_id FROM events"
 # The numbers of time are taken from the year 1 on: SQLite divides towards 0.
@@ -93,6 +94,16 @@ class IndexLists(IndexFile):
             (after, limit),
         )
         return rows.fetchall()
+
+    @reports_damage
+    def commits_of(self, event_ids: Sequence[str]) -> dict[str, bytes]:
+        """Of those event ids that are here (at most 500 are asked for): their commit ids."""
+        marks = ",".join("?" * len(event_ids))
+        rows = self._db().execute(
+            f"SELECT event_id, commit_id FROM events WHERE event_id IN ({marks})",
+            list(map(pack_id, event_ids)),
+        )
+        return {unpack_id(i) if isinstance(i, bytes) else i: commit for i, commit in rows}
 
     @reports_damage
     def word(self, number: int) -> str:
