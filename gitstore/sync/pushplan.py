@@ -10,6 +10,7 @@ from gitstore.backends.git.gitcommand import Git, GitFailed
 from gitstore.backends.git.layout import FEEDS, STREAMS, TYPES, tracked
 from gitstore.backends.git.relating import Relation, relate
 from gitstore.backends.git.store import GitEventStore
+from gitstore.backends.git.typejoining import TypesNotInOrder
 from gitstore.core.errors import FlushFailed, StoreCorrupted, UnsupportedFormat
 from gitstore.core.names import encode_name
 from gitstore.sync import remotes
@@ -41,7 +42,7 @@ class Ours:
         exchange = store.exchange
         waiting: dict[str, str] = {}
         try:
-            store.index_types()
+            store.flush()
         except FlushFailed:
             waiting = dict(exchange.contested)
             if not waiting:
@@ -97,9 +98,8 @@ class Planner:
         for ref, ours in self._ours.streams.items():
             if ref not in self.declined and theirs.get(ref) != ours.commit:
                 self._plan_stream(plan, ref, ours, theirs.get(ref))
-        types = self._exchange.join_types(theirs.get(TYPES), self._exchange.parts.objects)
-        feed = self._feed_ref(theirs)
-        for ref, commit in ((TYPES, types), (feed, self._ours.feed)):
+        others = {TYPES: self._types(theirs), self._feed_ref(theirs): self._ours.feed}
+        for ref, commit in others.items():
             if commit is not None and ref not in self.declined and theirs.get(ref) != commit:
                 plan.others[ref] = commit
         return plan
@@ -147,6 +147,16 @@ class Planner:
             exchange.track({tracked(self._remote, ref): tip for ref, tip in held.items()})
             for keep in kept:
                 keep.unlink(missing_ok=True)
+
+    def _types(self, theirs: Mapping[str, str]) -> str | None:
+        """Our type index on top of theirs; ``None`` where there is nothing to say."""
+        if TYPES in self.declined:
+            return None
+        try:
+            return self._exchange.join_types(theirs.get(TYPES), self._exchange.parts.objects)
+        except TypesNotInOrder as error:
+            self.declined[TYPES] = error.why
+            return None
 
     def _feed_ref(self, theirs: Mapping[str, str]) -> str:
         """Where our feed belongs there; under another name where somebody else has taken ours."""

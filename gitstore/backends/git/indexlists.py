@@ -48,6 +48,23 @@ class IndexLists(IndexFile):
         )
         return _typed(db, rows)
 
+    @reports_damage
+    def typed_between(self, type_name: str, since: int, until: int, to: int) -> list[TypedRow]:
+        """Rows of one type with ``since <= time < until`` and ``position <= to``, in any order."""
+        db = self._db()
+        rows = db.execute(
+            f"{_SELECT_TYPED} WHERE type = (SELECT id FROM words WHERE word = ?) "
+            "AND time >= ? AND time < ? AND position <= ?",
+            (type_name, since, until, to),
+        )
+        return _typed(db, rows)
+
+    @reports_damage
+    def count_to(self, position: int) -> int:
+        """How many events have ``position`` or a lower one."""
+        found = self._db().execute("SELECT count(*) FROM events WHERE position <= ?", (position,))
+        return int(found.fetchone()[0])
+
     def note_lines(self, to: int, most: int) -> Iterator[tuple[str, int, str]]:
         """Type, number of the note from 0, and line of every event with ``position <= to``.
 
