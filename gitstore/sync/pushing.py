@@ -23,8 +23,12 @@ from gitstore.sync.pushreport import Estimate, PushReport, estimate
 from gitstore.sync.pushview import EVERYTHING, PushView, push_view
 from gitstore.sync.transport import Transport
 
-_AT_ONCE = 20_000
-"""Refs a chunk. The other side is no faster with fewer, but what it has taken is not sent again."""
+_AT_ONCE = 50_000
+"""Refs a chunk: what a remote has taken of a push that breaks off is not sent again.
+
+Not fewer: for each chunk both sides look at all the refs there are by then. Measured with 100,000
+new streams: one push 16 s, two chunks 18 s, five 28 s, twenty 62 s.
+"""
 _ROUNDS = 5
 _TRACKED = (STREAMS, FEEDS, FORMAT, TYPES)
 

@@ -71,7 +71,9 @@ def _remote(store: GitEventStore, name: str | None) -> str:
     from gitstore.sync import remotes
 
     known = sorted(remotes.urls(store.exchange.layout.root))
-    hint = f"Name one of: {', '.join(known)}." if known else "Add one: sc-events remote add NAME URL"
+    hint = (
+        f"Name one of: {', '.join(known)}." if known else "Add one: sc-events remote add NAME URL"
+    )
     if name is None:
         if not known:
             raise Usage("the store has no remote", hint=hint)
