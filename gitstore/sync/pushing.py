@@ -17,7 +17,7 @@ from gitstore.backends.git.layout import FEED, FEEDS, FORMAT, STREAMS, TYPES, tr
 from gitstore.backends.git.repository import format_objects
 from gitstore.backends.git.store import GitEventStore
 from gitstore.sync import remoteformat
-from gitstore.sync.complaints import RemoteFailed
+from gitstore.sync.transport import RemoteFailed
 from gitstore.sync.pushplan import Ours, Plan, Planner
 from gitstore.sync.pushreport import Estimate, PushReport, estimate
 from gitstore.sync.pushview import EVERYTHING, PushView, push_view
@@ -75,33 +75,36 @@ class _Push:
         self._planner = Planner(store, remote, transport, self._ours)
         self._taken: dict[str, str] = {}
         """The refs that the remote has taken: their names there → commits."""
+        self._before: dict[str, int] = {}
 
     def run(self) -> PushReport:
-        before: dict[str, int] = {}
         theirs = self._transport.refs()
-        for _ in range(_ROUNDS):
-            is_store = remoteformat.check(self._exchange, self._remote, self._transport, theirs)
-            plan = self._planner.plan(theirs)
-            before = plan.before | before  # where it stood when we saw it first
-            rejected = self._send(plan, theirs, is_store=is_store)
-            self._track({**theirs, **self._taken})
+        for left in reversed(range(_ROUNDS)):
+            plan, rejected = self._round(theirs)
             if not rejected:
                 break
             seen, theirs = theirs, self._transport.refs()
             # What stands as it stood was declined; elsewhere somebody was faster: look again.
-            declined = {
-                ref: why for ref, why in rejected.items() if theirs.get(ref) == seen.get(ref)
-            }
-            self._planner.declined.update(declined)
-            if FORMAT in declined:
+            stands = [ref for ref in rejected if not left or theirs.get(ref) == seen.get(ref)]
+            self._planner.declined.update({ref: rejected[ref] for ref in stands})
+            if FORMAT in stands:
                 raise RemoteFailed(
                     self._transport.name,
-                    f"it declined {FORMAT}, with which a store begins: {declined[FORMAT]}",
+                    f"it declined {FORMAT}, with which a store begins: {rejected[FORMAT]}",
                     hint="Push to a bare repository (`git init --bare PATH`) that takes all refs.",
                 )
-        else:
-            self._planner.declined.update(rejected)
-        return self._report(plan, before, theirs)
+            if len(stands) == len(rejected):
+                break
+        return self._report(plan, theirs)
+
+    def _round(self, theirs: Mapping[str, str]) -> tuple[Plan, dict[str, str]]:
+        """Look at both sides and push; gives the plan, and what did not go through and why."""
+        is_store = remoteformat.check(self._exchange, self._remote, self._transport, theirs)
+        plan = self._planner.plan(theirs)
+        self._before = plan.before | self._before  # where it stood when we saw it first
+        rejected = plan.unclear | self._send(plan, theirs, is_store=is_store)
+        self._track({**theirs, **self._taken})
+        return plan, rejected
 
     def _send(self, plan: Plan, theirs: Mapping[str, str], *, is_store: bool) -> dict[str, str]:
         """Push what is planned; gives the refs that were rejected, and why."""
@@ -149,9 +152,7 @@ class _Push:
         if moves:
             self._exchange.track(moves)
 
-    def _report(
-        self, plan: Plan, before: Mapping[str, int], theirs: Mapping[str, str]
-    ) -> PushReport:
+    def _report(self, plan: Plan, theirs: Mapping[str, str]) -> PushReport:
         ours = self._ours.streams
         planner = self._planner
         return PushReport(
@@ -159,7 +160,7 @@ class _Push:
             planner.machine,
             planner.renamed,
             pushed={
-                ours[ref].name: (before.get(ours[ref].name, 0), ours[ref].version)
+                ours[ref].name: (self._before.get(ours[ref].name, 0), ours[ref].version)
                 for ref in self._taken
                 if ref in ours
             },

@@ -14,7 +14,7 @@ from gitstore.backends.git.typejoining import TypesNotInOrder
 from gitstore.core.errors import FlushFailed, StoreCorrupted, UnsupportedFormat
 from gitstore.core.names import encode_name
 from gitstore.sync import remotes
-from gitstore.sync.transport import Transport
+from gitstore.sync.transport import RemoteFailed, Transport
 
 
 class OurStream(NamedTuple):
@@ -66,6 +66,7 @@ class Plan:
     - ``new``: how many of the streams the remote does not have.
     - ``before``: stream → its version there, for those that it does have.
     - ``behind``, ``diverged``, ``foreign``: as in ``PushReport``.
+    - ``unclear``: refs that moved there before they could be fetched.
     """
 
     streams: dict[str, str] = field(default_factory=dict)
@@ -75,6 +76,7 @@ class Plan:
     behind: dict[str, Relation] = field(default_factory=dict)
     diverged: dict[str, Relation] = field(default_factory=dict)
     foreign: dict[str, str] = field(default_factory=dict)
+    unclear: dict[str, str] = field(default_factory=dict)
 
 
 class Planner:
@@ -93,12 +95,12 @@ class Planner:
 
     def plan(self, theirs: Mapping[str, str]) -> Plan:
         """What to send to a remote with these refs, all of it a continuation of what is there."""
-        self._learn(theirs)
-        plan = Plan()
+        plan = Plan(unclear=dict.fromkeys(self._learn(theirs), "it is moved all the time"))
         for ref, ours in self._ours.streams.items():
-            if ref not in self.declined and theirs.get(ref) != ours.commit:
+            if theirs.get(ref) != ours.commit and not (ref in self.declined or ref in plan.unclear):
                 self._plan_stream(plan, ref, ours, theirs.get(ref))
-        others = {TYPES: self._types(theirs), self._feed_ref(theirs): self._ours.feed}
+        types = None if TYPES in plan.unclear else self._types(theirs)
+        others = {TYPES: types, self._feed_ref(theirs): self._ours.feed}
         for ref, commit in others.items():
             if commit is not None and ref not in self.declined and theirs.get(ref) != commit:
                 plan.others[ref] = commit
@@ -124,29 +126,36 @@ class Planner:
         else:
             plan.diverged[ours.name] = relation
 
-    def _learn(self, theirs: Mapping[str, str]) -> None:
-        """Fetch what others pushed over streams of ours, and their type index, unless known."""
-        wanted = {
-            ref: there
-            for ref, there in theirs.items()
-            if ref == TYPES or (ref in self._ours.streams and ref not in self.declined)
-        }
-        exchange = self._exchange
-        ours = {stream.commit for stream in self._ours.streams.values()}
+    def _learn(self, theirs: Mapping[str, str]) -> set[str]:
+        """Fetch what others pushed over streams of ours, and their type index, unless known.
+
+        Gives the refs that have moved again meanwhile, so that git found nothing there.
+        """
+        objects = self._exchange.parts.objects
         unknown = {
             ref: there
-            for ref, there in wanted.items()
-            if there not in ours and not exchange.parts.objects.holds(there)
+            for ref, there in theirs.items()
+            if self._concerns_us(ref, there) and not objects.holds(there)
         }
         if not unknown:
-            return
-        with exchange.incoming() as incoming:
-            self._transport.fetch(list(unknown), incoming.objects)
+            return set()
+        with self._exchange.incoming() as incoming:
+            try:
+                self._transport.fetch(unknown.values(), incoming.objects)
+            except RemoteFailed as error:
+                if not error.lacks_ref:
+                    raise
             kept = incoming.keep()
-            held = {ref: tip for ref, tip in unknown.items() if exchange.parts.objects.holds(tip)}
-            exchange.track({tracked(self._remote, ref): tip for ref, tip in held.items()})
+            lacking = {ref for ref, tip in unknown.items() if not objects.holds(tip)}
+            known = unknown.keys() - lacking
+            self._exchange.track({tracked(self._remote, ref): unknown[ref] for ref in known})
             for keep in kept:
                 keep.unlink(missing_ok=True)
+        return lacking
+
+    def _concerns_us(self, ref: str, there: str) -> bool:
+        ours = self._ours.streams.get(ref)
+        return ref not in self.declined and (ref == TYPES if ours is None else ours.commit != there)
 
     def _types(self, theirs: Mapping[str, str]) -> str | None:
         """Our type index on top of theirs; ``None`` where there is nothing to say."""

@@ -231,7 +231,7 @@ class Transport:
         try:
             heard = run_git(
                 [*where, *set_to, *command],
-                cwd=repository or Path("/"),
+                cwd=self._git_dir or Path("/"),  # where a relative URL begins
                 environment=environment or {},
                 given=given,
                 timeout=self._timeout,

@@ -136,6 +136,12 @@ class GitEventStore(BaseEventStore):
         self._check_readable()
         return self._parts.journal.state().store_id
 
+    @property
+    def exchange(self):
+        from gitstore.backends.git.exchanging import Exchange
+
+        return Exchange(self._parts, self)
+
     def append(self, event: DomainEvent, expected_version: ExpectedVersion = ANY) -> RecordedEvent:
         return self._append([Proposal.of(event)], {event.stream_id: expected_version})[0]
 
