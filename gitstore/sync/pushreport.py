@@ -60,11 +60,10 @@ class Estimate(NamedTuple):
 
 
 # Measured: git 2.39 on the receiving side writes a file for each new ref, in a transaction of its
-# own. In memory and on fast disks that takes 0.15 ms; on ext4 that has just deleted as many files,
-# or with core.fsync=reference, 0.4 to 0.6 ms; with an `update` or `reference-transaction` hook,
-# which is a process or more a ref, 4 ms. The cost of one does not grow with their number, nor does
-# `--atomic` change it.
-_LEAST, _MOST = 0.000_15, 0.004
+# own. That takes 0.15 to 0.4 ms on tmpfs and ext4, 0.6 ms where it syncs each (`core.fsync`), and
+# 2 to 3.5 ms with an `update` or a `reference-transaction` hook, which are processes for each ref.
+# Whether refs are there already, loose or packed, and `--atomic` make no difference.
+_LEAST, _MOST = 0.000_3, 0.003_5
 _MANY = 20_000
 
 
