@@ -44,7 +44,7 @@ class Ours:
         try:
             store.flush()
         except FlushFailed:
-            waiting = dict(exchange.contested)
+            waiting = exchange.contested
             if not waiting:
                 raise
         # The feed first: what it lists is there when the streams are looked at.
@@ -141,16 +141,14 @@ class Planner:
             return set()
         with self._exchange.incoming() as incoming:
             try:
-                self._transport.fetch(unknown.values(), incoming.objects)
+                self._transport.fetch(unknown.values(), incoming.path)
             except RemoteFailed as error:
                 if not error.lacks_ref:
                     raise
-            kept = incoming.keep()
+            incoming.keep()
             lacking = {ref for ref, tip in unknown.items() if not objects.holds(tip)}
             known = unknown.keys() - lacking
             self._exchange.track({tracked(self._remote, ref): unknown[ref] for ref in known})
-            for keep in kept:
-                keep.unlink(missing_ok=True)
         return lacking
 
     def _concerns_us(self, ref: str, there: str) -> bool:
@@ -162,7 +160,7 @@ class Planner:
         if TYPES in self.declined:
             return None
         try:
-            return self._exchange.join_types(theirs.get(TYPES), self._exchange.parts.objects)
+            return self._exchange.join_types(theirs.get(TYPES))
         except TypesNotInOrder as error:
             self.declined[TYPES] = error.why
             return None

@@ -37,10 +37,8 @@ def check(exchange: Exchange, remote: str, transport: Transport, theirs: Mapping
         check_format_commit(where, exchange.parts.objects.read(tip))
         return True
     with exchange.incoming() as incoming:
-        transport.fetch([FORMAT], incoming.objects)
-        check_format_commit(where, incoming.reader.read(tip))
-        kept = incoming.keep()
+        transport.fetch([FORMAT], incoming.path)
+        check_format_commit(where, incoming.objects.read(tip))
+        incoming.keep()
         exchange.track({tracked(remote, FORMAT): tip})
-        for keep in kept:
-            keep.unlink(missing_ok=True)
     return True

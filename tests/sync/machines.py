@@ -8,6 +8,7 @@ from pathlib import Path
 
 from gitstore import DomainEvent, open_store
 from gitstore.backends.git.store import GitEventStore
+from gitstore.sync import remotes
 from gitstore.sync.pushing import push
 from gitstore.sync.pushreport import PushReport
 from tests.sync.servers import git, refs
@@ -25,31 +26,10 @@ def opened(where: Path) -> Iterator[GitEventStore]:
 def machine(where: Path, name: str, **urls: object) -> Path:
     """The store of a machine with this name, and these remotes."""
     opened(where).__enter__().close()
-    git(where, "config", "gitstore.machine", name)
+    remotes.set_machine(where, name)
     for remote, url in urls.items():
-        connect(where, remote, url)
+        remotes.add(where, remote, str(url))
     return where
-
-
-def connect(where: Path, remote: str, url: object) -> None:
-    """Give a store a remote, with the refspecs that ``remote add`` writes."""
-    name = git(where, "config", "gitstore.machine").strip()
-    git(where, "config", f"remote.{remote}.url", url)
-    for theirs, ours in (
-        ("refs/streams/*", "streams/*"),
-        ("refs/heads/main*", "main*"),
-        ("refs/notes/types*", "notes/types*"),
-        ("refs/feeds/*", "feeds/*"),
-    ):
-        fetched = f"+{theirs}:refs/remotes/{remote}/{ours}"
-        git(where, "config", "--add", f"remote.{remote}.fetch", fetched)
-    for pushed in (
-        "refs/heads/main",
-        "refs/streams/*:refs/streams/*",
-        "refs/notes/types",
-        f"refs/feed:refs/feeds/{name}",
-    ):
-        git(where, "config", "--add", f"remote.{remote}.push", pushed)
 
 
 def record(where: Path, *streams: str, by: str = "ada") -> None:

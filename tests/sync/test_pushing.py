@@ -11,11 +11,11 @@ import pytest
 
 from gitstore import UnsupportedFormat
 from gitstore.backends.git.relating import Relation
+from gitstore.sync import remotes
 from gitstore.sync.transport import RemoteFailed
 from tests.sync import servers
 from tests.sync.machines import (
     check_sound,
-    connect,
     expected,
     machine,
     opened,
@@ -186,7 +186,7 @@ def test_two_machines_take_turns(laptop: Path, desktop: Path, hub: Path) -> None
 def test_two_remotes_do_not_know_of_each_other(laptop: Path, tmp_path: Path, hub: Path) -> None:
     """Each remote gets everything, whatever another one has."""
     other = bare(tmp_path / "other.git")
-    connect(laptop, "other", other)
+    remotes.add(laptop, "other", str(other))
     pushed(laptop)
     record(laptop, "task-3")
     assert len(pushed(laptop, "other").pushed) == 3
@@ -238,7 +238,7 @@ def test_somebodys_store_is_not_pushed_to(laptop: Path, tmp_path: Path) -> None:
     other = machine(tmp_path / "other.git", "other")
     record(other, "task-9")
     before = refs(other)
-    connect(laptop, "other", other)
+    remotes.add(laptop, "other", str(other))
     with pytest.raises(RemoteFailed, match="somebody's event store"):
         pushed(laptop, "other")
     assert refs(other) == before

@@ -82,9 +82,18 @@ class Git:
     def __init__(self, root: Path) -> None:
         self._root = root
 
-    def run(self, *arguments: str, stdin: bytes = b"", ends: Collection[int] = (0,)) -> bytes:
-        """Standard output of ``git <arguments>``; ``GitFailed`` unless it ends as expected."""
-        done = _run(self.command(*arguments), stdin)
+    def run(
+        self,
+        *arguments: str,
+        stdin: bytes = b"",
+        ends: Collection[int] = (0,),
+        environment: Mapping[str, str] | None = None,
+    ) -> bytes:
+        """Standard output of ``git <arguments>``; ``GitFailed`` unless it ends as expected.
+
+        ``environment``: variables added to those that are let through.
+        """
+        done = _run(self.command(*arguments), stdin, environment)
         if done.returncode not in ends:
             said, complained = (
                 text.decode(errors="replace") for text in (done.stdout, done.stderr)
@@ -185,11 +194,12 @@ def _start(command: Sequence[str]) -> subprocess.Popen[bytes]:
         raise _no_git() from None
 
 
-def _run(command: Sequence[str], stdin: bytes) -> subprocess.CompletedProcess[bytes]:
+def _run(
+    command: Sequence[str], stdin: bytes, environment: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[bytes]:
+    variables = {**clean_environment(), **(environment or {})}
     try:
-        return subprocess.run(
-            command, input=stdin, capture_output=True, env=clean_environment(), check=False
-        )
+        return subprocess.run(command, input=stdin, capture_output=True, env=variables, check=False)
     except FileNotFoundError:
         raise _no_git() from None
 

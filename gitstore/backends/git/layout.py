@@ -12,6 +12,7 @@ OBJECT_MODE = 0o400
 STREAMS = "refs/streams/"
 FEED = "refs/feed"
 FEEDS = "refs/feeds/"
+"""Below it a remote keeps the feed of each machine, under the machine's name."""
 FORMAT = "refs/heads/main"
 QUARANTINE = "refs/quarantine/"
 TYPES = "refs/notes/types"
@@ -93,6 +94,11 @@ class StoreLayout:
     def repacking(self) -> Path:
         """Where packs are made that will take the place of others; an object database of git."""
         return self.local / "repacking"
+
+    @cached_property
+    def incoming(self) -> Path:
+        """Where what is fetched lies until it is looked through, a directory for each fetch."""
+        return self.local / "incoming"
 
     @cached_property
     def maintain_failed(self) -> Path:

@@ -47,6 +47,10 @@ class Reconciler:
         """Whether the stream refs are not as the last flush left them; two stats and a row."""
         return self._parts.refs.signature() != self._parts.journal.state().refs
 
+    def note_moves(self) -> None:
+        """Take the refs for looked through as they are now: who holds the flush lock moved them."""
+        self._note(self._parts.refs.signature())
+
     def run(self) -> Changes:
         """Adopt what may be adopted and put the rest back; needs the flush lock."""
         self._flusher.finish_intent()
@@ -81,7 +85,7 @@ class Reconciler:
         if changes.postponed:
             self._note(())
         elif changes.put_back:
-            self._note(self._parts.refs.signature())
+            self.note_moves()
         elif not changes.adopted:
             self._note(signature)
 
