@@ -29,6 +29,7 @@ _COMMANDS = {
     "remote": "remote",
     "pull": "pull",
     "clone": "clone",
+    "push": "push",
 }
 _EXAMPLES = """\b
 Examples:

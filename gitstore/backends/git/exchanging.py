@@ -65,6 +65,11 @@ class Exchange:
         """Where things lie in the store."""
         return self.parts.layout
 
+    @property
+    def contested(self) -> dict[str, str]:
+        """Streams whose refs the last flush could not move, and why; they wait in the journal."""
+        return dict(self._flusher.contested)
+
     def tips(self) -> dict[str, str]:
         """Our stream refs, full names, and the commits they stand at, after a flush.
 
