@@ -26,6 +26,7 @@ _COMMANDS = {
     "follow": "follow",
     "verify": "verify",
     "maintain": "maintain",
+    "remote": "remote",
 }
 _EXAMPLES = """\b
 Examples:

@@ -8,48 +8,24 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from gitstore.core.errors import EventStoreError
-
 _userinfo = re.compile(r"((?:https?|ftps?)://)[^/@\s'\"]+@", re.IGNORECASE)
 _password = re.compile(r"(://[^/@:\s'\"]*):[^/@\s'\"]*@")
 
 
-class RemoteFailed(EventStoreError):
-    """A remote could not be reached, refused, or broke off; nothing here was changed by that.
-
-    ``remote``: its name or URL, without a password; ``cause``: why, in a few words; ``stderr``:
-    all that git and the remote said.
-    """
-
-    hint = "Try it with plain `git ls-remote`, which shows all that git has to say."
-
-    def __init__(self, remote: str, cause: str, stderr: str = "", *, hint: str | None = None):
-        self.remote = remote
-        self.cause = cause
-        self.stderr = stderr
-        super().__init__(f"remote {remote!r}: {cause}", hint=hint)
-
-
-class RemoteSilent(RemoteFailed):
-    """A remote said nothing for longer than it may, and was given up."""
-
-    hint = "Try again, or with a longer --timeout; nothing was changed here."
-
-    def __init__(self, remote: str, seconds: float, doing: str) -> None:
-        super().__init__(remote, f"nothing was heard for {seconds:g} s while {doing}")
-        self.args = (f"remote {remote!r} said nothing for {seconds:g} s while {doing}",)
-
-
-def redact(text: str) -> str:
+def redacted(text: str) -> str:
     """``text`` without the passwords and tokens that URLs in it carry."""
     return _password.sub(r"\1:***@", _userinfo.sub(r"\1***@", text))
 
 
 class Complaint(NamedTuple):
-    """A cause in a few words, and a sentence that says what to do."""
+    """A cause in a few words, and a sentence that says what to do.
+
+    ``lacks_ref``: the remote has not, or no more, what it was asked for.
+    """
 
     cause: str
     hint: str
+    lacks_ref: bool = False
 
 
 def explain(stderr: str) -> Complaint:
@@ -62,7 +38,7 @@ def explain(stderr: str) -> Complaint:
         if pattern.search(told):
             return complaint
     blamed = _fatal.search(told)
-    return Complaint(redact(blamed[1] if blamed else told.splitlines()[-1]), RemoteFailed.hint)
+    return Complaint(redacted(blamed[1] if blamed else told.splitlines()[-1]), _ASK_GIT)
 
 
 _fatal = re.compile(r"^(?:fatal|error): (.*)", re.MULTILINE)
@@ -71,6 +47,7 @@ _SAYS_NOTHING = (
     "Please make sure you have the correct access rights",
     "and the repository exists.",
 )
+_ASK_GIT = "Try plain `git ls-remote` with its URL, which shows all that git has to say."
 _BROKEN_OFF = Complaint(
     "the connection broke off in the middle",
     "Run the command again; it goes on from where it stopped.",
@@ -132,7 +109,7 @@ _CAUSES = {
         "Pull first from where it was made, or have it made of the whole history.",
     ),
     r"request for unadvertised object|not our ref|couldn't find remote ref": Complaint(
-        "it changed while it was being fetched from", "Run the command again."
+        "it has changed since it was looked at", "Run the command again.", lacks_ref=True
     ),
     r"permission denied|insufficient permission|read-only file system": Complaint(
         "permission was denied", "Check who may write there."

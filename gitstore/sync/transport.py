@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO, Literal, NamedTuple
 
 from gitstore.backends.git.findings import Progress, silent
-from gitstore.sync.complaints import RemoteFailed, RemoteSilent, explain, redact
+from gitstore.core.errors import EventStoreError
+from gitstore.sync.complaints import explain, redacted
 from gitstore.sync.listening import Heard, Silence, run_git
 
 SILENCE = 300.0
@@ -26,6 +28,7 @@ _SETTINGS = (
     "core.logAllRefUpdates=false",
     "advice.pushUpdateRejected=false",
 )
+_LOOK = ("ls-remote", "--refs", "--")
 _FETCH_SETTINGS = ("fetch.unpackLimit=1", "fetch.writeCommitGraph=false")
 _FETCH = (
     *("fetch", "--progress", "--refmap=", "--no-write-fetch-head", "--no-tags", "--no-prune"),
@@ -46,6 +49,36 @@ _STATUS: Mapping[str, Status] = {
 
 
 _said_flush = re.compile(r"packet: .*< 0000$", re.MULTILINE).search
+
+
+_is_id = re.compile(r"[0-9a-f]{40}").fullmatch
+
+
+class RemoteFailed(EventStoreError):
+    """A remote could not be reached, refused, or broke off; no ref here was moved by that.
+
+    - ``remote``: its name or URL, without what a URL keeps secret.
+    - ``cause``: why, in a few words.
+    - ``stderr``: all that git and the remote said.
+    - ``lacks_ref``: whether it is only that something it was asked for is not, or no more, there.
+    """
+
+    def __init__(
+        self, remote: str, cause: str, stderr: str = "", *, hint: str, lacks_ref: bool = False
+    ) -> None:
+        self.remote = remote
+        self.cause = cause
+        self.stderr = stderr
+        self.lacks_ref = lacks_ref
+        super().__init__(f"remote {remote!r}: {cause}", hint=hint)
+
+
+class RemoteSilent(RemoteFailed):
+    """Nothing was heard of a remote for longer than it may be silent."""
+
+    def __init__(self, remote: str, seconds: float, doing: str) -> None:
+        hint = "Try again, or with a longer --timeout; what it had taken or given is not lost."
+        super().__init__(remote, f"it said nothing for {seconds:g} s while {doing}", hint=hint)
 
 
 class PushedRef(NamedTuple):
@@ -83,49 +116,71 @@ class Transport:
         self._remote = remote
         self._timeout = SILENCE if timeout is None else timeout
         self._progress = progress or silent
+        self._refs: dict[str, str] | None = None
 
     @property
     def name(self) -> str:
         """How the remote is called in messages: without what its URL keeps secret."""
-        return redact(self._remote)
+        return redacted(self._remote)
 
     def refs(self) -> dict[str, str]:
         """The remote's refs: full name to object id (40 hex digits), without HEAD; empty if none.
 
         A tag is given as it is, not as what it points to.
         """
-        command = ["ls-remote", "--refs", "--", self._remote]
-        heard = self._run("asking for its refs", command)
+        heard = self._run("asking for its refs", [*_LOOK, self._remote])
         if not heard.answer:
-            self._check_empty(command)
+            self._check_empty()
         lines = heard.answer.decode(errors="surrogateescape").splitlines()
-        return {name: object_id for object_id, name in (line.split("\t", 1) for line in lines)}
+        pairs = (line.split("\t", 1) for line in lines)
+        self._refs = {name: object_id for object_id, name in pairs}
+        return dict(self._refs)
 
-    def _check_empty(self, command: Sequence[str]) -> None:
-        """Raise unless the remote says that it has no refs.
+    def fetch(self, wanted: Iterable[str], into: Path | None = None) -> None:
+        """Fetch what refs hold, with all it reaches; no ref of the repository moves.
 
-        Of an HTTP connection that breaks off early git makes an old kind of server without refs.
+        ``wanted``: ids of tips, full names, or patterns such as ``refs/streams/*``; names and
+        patterns are those of the last call of ``refs``, and a pattern may match nothing. Objects
+        come as a pack into the object directory ``into``, which need not hold what the repository
+        has; ``None``: into the repository.
         """
-        heard = self._run("asking for its refs", command, environment={"GIT_TRACE_PACKET": "2"})
-        if not _said_flush(heard.complaint):
-            raise self._failed(Heard(heard.code, b"", ""))
-
-    def fetch(self, wanted: Sequence[str], into: Path | None = None) -> None:
-        """Fetch refs with all they reach; no ref of the repository moves.
-
-        ``wanted``: full names of refs, or ids of commits that are tips there; looking for thousands
-        of names takes git longer than for ids. Objects come as a pack into the object directory
-        ``into``, which need not hold what the repository has; ``None``: into the repository.
-        """
-        if not wanted:
+        # Git looks through all refs for each name it is asked for: 10,000 take a minute, ids 0.7 s.
+        ids = self._ids(wanted)
+        if not ids:
             return
         assert self._git_dir is not None
         environment = {} if into is None else _objects_into(into, self._git_dir / "objects")
         with tempfile.TemporaryFile() as given:
-            given.write("".join(f"{each}\n" for each in wanted).encode(errors="surrogateescape"))
+            given.write("".join(f"{each}\n" for each in ids).encode())
             given.seek(0)
             command = [*_FETCH, "--", self._remote]
             self._run("fetching", command, _FETCH_SETTINGS, environment=environment, given=given)
+
+    def _ids(self, wanted: Iterable[str]) -> list[str]:
+        """The ids that names, patterns and ids stand for, each once."""
+        found: dict[str, None] = {}
+        for each in wanted:
+            if _is_id(each):
+                found[each] = None
+                continue
+            known = self.refs() if self._refs is None else self._refs
+            before, star, _ = each.partition("*")
+            if not star and each not in known:
+                cause, hint, _ = explain("couldn't find remote ref")
+                raise RemoteFailed(self.name, cause, each, hint=hint, lacks_ref=True)
+            tips = [known[each]] if not star else _below(known, before)
+            found.update(dict.fromkeys(tips))
+        return list(found)
+
+    def _check_empty(self) -> None:
+        """Raise unless the remote says that it has no refs.
+
+        Of an HTTP connection that breaks off early git makes an old kind of server without refs.
+        """
+        command = [*_LOOK, self._remote]
+        heard = self._run("asking for its refs", command, environment={"GIT_TRACE_PACKET": "2"})
+        if not _said_flush(heard.complaint):
+            raise self._failed(Heard(heard.code, b"", ""))
 
     def push(self, refspecs: Sequence[str], view: Path | None = None) -> list[PushedRef]:
         """Push refs, never forced, and say what became of each.
@@ -151,8 +206,13 @@ class Transport:
 
     def clone(self, into: Path) -> None:
         """``git clone --mirror`` into a new directory, which is not there after a failure."""
-        command = [*_CLONE, "--", self._remote, str(into)]
-        self._run("cloning", command)
+        heard = self._run("cloning", [*_CLONE, "--", self._remote, str(into)])
+        if "cloned an empty repository" in heard.complaint:
+            try:
+                self._check_empty()
+            except RemoteFailed:
+                shutil.rmtree(into)
+                raise
 
     def _run(
         self,
@@ -188,9 +248,13 @@ class Transport:
         self._progress(f"{what} {direction} {self.name}" if direction else what, done, total)
 
     def _failed(self, heard: Heard) -> RemoteFailed:
-        stderr = redact(heard.complaint)
-        cause, hint = explain(stderr)
-        return RemoteFailed(self.name, cause, stderr, hint=hint)
+        stderr = redacted(heard.complaint)
+        cause, hint, lacks_ref = explain(stderr)
+        return RemoteFailed(self.name, cause, stderr, hint=hint, lacks_ref=lacks_ref)
+
+
+def _below(refs: Mapping[str, str], prefix: str) -> list[str]:
+    return [tip for name, tip in refs.items() if name.startswith(prefix)]
 
 
 def _objects_into(into: Path, objects: Path) -> dict[str, str]:

@@ -94,6 +94,11 @@ class StoreLayout:
         return self.local / "repacking"
 
     @cached_property
+    def incoming(self) -> Path:
+        """Where what is fetched lies until it is looked through, a directory for each fetch."""
+        return self.local / "incoming"
+
+    @cached_property
     def maintain_failed(self) -> Path:
         """There since a maintenance that nobody asked for failed."""
         return self.local / "maintain.failed"

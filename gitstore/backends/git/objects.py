@@ -19,6 +19,10 @@ from gitstore.core.errors import StoreCorrupted
 if TYPE_CHECKING:
     import pygit2
 
+_KINDS = {1: "commit", 2: "tree", 3: "blob", 4: "tag"}
+_ENTRY_BYTES = 37
+"""Of a tree that holds ``data.json`` and nothing else."""
+
 
 class Objects:
     """Git's objects of one store, read and written without git's configuration."""
@@ -50,8 +54,19 @@ class Objects:
             return None
         except (pygit2.GitError, ValueError) as error:
             raise StoreCorrupted(f"object {object_hex} cannot be read: {error}") from None
-        kinds = {1: "commit", 2: "tree", 3: "blob", 4: "tag"}
-        return kinds.get(int(number), "object"), bytes(content)
+        return _KINDS.get(int(number), "object"), bytes(content)
+
+    def read_at_most(self, size: int, object_hex: str, kind: str = "commit") -> bytes:
+        """``read`` for an object of others: ``StoreCorrupted`` where it has more bytes than that.
+
+        Its kind and size are looked at before it is loaded.
+        """
+        found = self._header(object_hex)
+        if found is not None and found[0] == kind and found[1] > size:
+            raise StoreCorrupted(f"{kind} {object_hex} has {found[1]} bytes, more than {size}")
+        if found is not None and found[0] != kind:
+            raise StoreCorrupted(f"{object_hex} is a {found[0]}, not a {kind}")
+        return self.read(object_hex, kind)
 
     def read_event(self, commit_hex: str) -> EventCommit:
         """The event of a commit; ``StoreCorrupted`` or ``UnsupportedFormat`` where it is none."""
@@ -64,10 +79,10 @@ class Objects:
         """
         if event.data is not None:
             return event.data
-        entry = self.read(event.tree, "tree")
-        if not entry.startswith(b"100644 data.json\0") or len(entry) != 37:
+        entry = self.read_at_most(_ENTRY_BYTES, event.tree, "tree")
+        if not entry.startswith(b"100644 data.json\0") or len(entry) != _ENTRY_BYTES:
             raise StoreCorrupted(f"tree {event.tree} is not that of an event")
-        data = self.read(entry[17:].hex(), "blob")
+        data = self.read_at_most(event.size, entry[17:].hex(), "blob")
         if len(data) != event.size or hashlib.sha256(data).hexdigest() != event.digest:
             raise StoreCorrupted(
                 f"the data of {event.stream_id}@{event.version} is not what its commit promises"
@@ -111,6 +126,16 @@ class Objects:
     def close(self) -> None:
         """Let the object database go."""
         self._odb = None
+
+    def _header(self, object_hex: str) -> tuple[str, int] | None:
+        """Kind and size of an object, ``None`` where it is missing or its header damaged."""
+        import pygit2  # noqa: PLC0415 - see above
+
+        try:
+            number, size = self._database().read_header(object_hex)
+        except (KeyError, ValueError, pygit2.GitError):
+            return None
+        return _KINDS.get(int(number), "object"), size
 
     def _database(self) -> pygit2.Odb:
         if self._odb is None:

@@ -114,7 +114,7 @@ class Refs:
     def move(self, updates: Sequence[RefUpdate]) -> list[RefFailure]:
         """Move refs durably, each checked against its old values; gives those that did not move."""
         packed = _PACKED_COST + len(self._packed_refs())
-        if len(updates) * _LOOSE_COST > packed and all(update.new for update in updates):
+        if len(updates) * _LOOSE_COST > packed:
             try:
                 return self._move_packed(updates)
             except RefLocked as error:
@@ -205,9 +205,10 @@ class Refs:
             loose = set(self._loose_among(updates))
             for update in updates:
                 found = self.read(update.name) if update.name in loose else _id_of(lines, update)
-                assert update.new is not None  # `move` saw to that
                 if found != update.new and found not in update.olds:
                     failures.append(RefFailure(update, f"it is at {found or 'no commit'}", found))
+                elif update.new is None:
+                    lines.pop(update.name, None)
                 else:
                     lines[update.name] = b"%b %b\n" % (
                         update.new.encode(),
@@ -219,7 +220,8 @@ class Refs:
             if update.name in loose and update.name not in failed:
                 failure = self._drop_loose_twin(update)
                 failures += [failure] if failure else []
-        sync_directory(self._layout.stream_refs)
+        for folder in {(self._layout.root / name).parent for name in loose}:
+            sync_directory(folder)
         return failures
 
     def _drop_loose_twin(self, update: RefUpdate) -> RefFailure | None:
@@ -236,14 +238,13 @@ class Refs:
         return None
 
     def _loose_among(self, updates: Iterable[RefUpdate]) -> Iterator[str]:
-        """Those of the refs that have a file; one listing instead of a look for each."""
-        present = {entry.name for entry in os.scandir(self._layout.stream_refs)}
+        """Those of the refs that have a file; one listing a folder instead of a look for each."""
+        present: dict[str, frozenset[str]] = {}
         for update in updates:
             folder, _, leaf = update.name.rpartition("/")
-            if folder == "refs/streams":
-                if leaf in present:
-                    yield update.name
-            elif (self._layout.root / update.name).exists():
+            if folder not in present:
+                present[folder] = _names_in(self._layout.root / folder)
+            if leaf in present[folder]:
                 yield update.name
 
 
@@ -315,6 +316,13 @@ def _drop_empty_directory(path: Path) -> None:
     if path.is_dir():
         for folder, _, _ in os.walk(path, topdown=False):
             Path(folder).rmdir()
+
+
+def _names_in(folder: Path) -> frozenset[str]:
+    try:
+        return frozenset(entry.name for entry in os.scandir(folder))
+    except (FileNotFoundError, NotADirectoryError):
+        return frozenset()
 
 
 def _id_of(lines: Mapping[str, bytes], update: RefUpdate) -> str | None:

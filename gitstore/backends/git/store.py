@@ -17,6 +17,7 @@ from gitstore.backends.git import clones, repairing, repository
 from gitstore.backends.git.automatic import AutomaticMaintenance
 from gitstore.backends.git.background import BackgroundFlush
 from gitstore.backends.git.clones import ReadOnlyClone
+from gitstore.backends.git.exchanging import Exchange
 from gitstore.backends.git.findings import Progress, VerifyReport
 from gitstore.backends.git.flushing import Flusher
 from gitstore.backends.git.gitcommand import check_version
@@ -136,6 +137,13 @@ class GitEventStore(BaseEventStore):
     def store_id(self) -> str:
         self._check_readable()
         return self._parts.journal.state().store_id
+
+    @property
+    def exchange(self) -> Exchange:
+        """The way in and out for histories of other stores; see ``exchanging``."""
+        self._check_writable()
+        self._wrote = True
+        return Exchange(self._parts, self._flusher, self._upkeep, self._subscriptions)
 
     def append(self, event: DomainEvent, expected_version: ExpectedVersion = ANY) -> RecordedEvent:
         return self._append([Proposal.of(event)], {event.stream_id: expected_version})[0]

@@ -1,0 +1,154 @@
+"""``sc-events remote``: the repositories that this store is pushed to and pulled from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from gitstore_cli import options
+from gitstore_cli.env import Env
+from gitstore_cli.finding import find_place
+from gitstore_cli.safe import printable
+from gitstore_cli.stores import as_git_store, holding, made, reading
+
+_EXAMPLES = """\b
+Examples:
+  sc-events remote add hub ssh://hub.example/events.git
+  sc-events remote add stick /media/stick/events.git
+  sc-events remote
+  sc-events remote remove stick
+  sc-events remote machine laptop-2
+
+\b
+An empty remote is made with `git init --bare PATH` on its host. Plain git works
+in the store too: `git push hub` and `git fetch hub` move the same refs."""
+_SAID = {
+    "added": "✓ Added the remote",
+    "completed": "✓ Completed the remote",
+    "unchanged": "The remote is there already:",
+}
+
+
+@options.command(short_help="Add a remote.")
+@click.argument("name")
+@click.argument("url")
+def add(env: Env, name: str, url: str) -> None:
+    """Add the remote NAME at URL: a path, or what git takes for a URL.
+
+    The store is made if there is none. Nothing is sent or fetched yet.
+    """
+    from gitstore.sync import remotes
+    from gitstore.sync.complaints import redacted
+
+    address = remotes.resolved(url, env.cwd)
+    with made(env, find_place(env)) as store:
+        as_git_store(store, "remote")
+    change = remotes.add(_root(env), name, address)
+    shown = redacted(address)
+    if env.on_terminal:
+        env.answer(printable(f"{_SAID[change]} {name}: {shown}"))
+    if Path(address).is_absolute() and not Path(address).exists():
+        env.say(f"Nothing is there yet: `git init --bare {shown}` makes an empty remote.")
+    if change == "added" and env.on_terminal:
+        env.say(f"Next: sc-events push {name}, or sc-events pull {name}")
+
+
+@options.command(short_help="Remove a remote.")
+@click.argument("name")
+def remove(env: Env, name: str) -> None:
+    """Remove the remote NAME, and what is remembered of it here. No event is touched."""
+    from gitstore.sync import remotes
+
+    _check_store(env, f"remote {name!r}")
+    count = remotes.remove(_root(env), name)
+    if env.on_terminal:
+        refs = "1 ref" if count == 1 else f"{count:,} refs"
+        env.answer(printable(f"✓ Removed remote {name}, and {refs} that came from it"))
+
+
+@options.command(short_help="Show or set this machine's name.")
+@click.argument("name", required=False)
+def machine(env: Env, name: str | None) -> None:
+    """Show what this machine is called at its remotes, or call it NAME from the next push on.
+
+    Its feed, the order in which events arrived here, lies there as refs/feeds/NAME.
+    """
+    from gitstore.sync import remotes
+
+    _check_store(env, "name of this machine")
+    if name is not None:
+        remotes.set_machine(_root(env), name)
+    env.answer(printable(remotes.machine(_root(env))))
+
+
+@options.command(
+    cls=click.Group,
+    commands=[add, remove, machine],
+    epilog=_EXAMPLES,
+    short_help="List, add and remove remotes.",
+    invoke_without_command=True,
+    subcommand_metavar="[COMMAND] [ARGS]...",
+)
+@options.format_option
+def command(env: Env, form: str) -> None:
+    """List the remotes; with a command, add or remove one.
+
+    A remote is a git repository to which machines push their events, and from which each pulls
+    those of the others: a path, an ssh or HTTP URL, a `git daemon`.
+    """
+    ctx = click.get_current_context()
+    ctx.obj = env  # for the commands below this one: with the --store that stood before them
+    if ctx.invoked_subcommand is not None:
+        return
+    with reading(env, form) as store:
+        if store is not None:
+            as_git_store(store, "remote")
+            _write(env, form, _listed(_root(env)))
+
+
+def _check_store(env: Env, wanted: str) -> None:
+    """Raise unless there is a git store, in which ``wanted`` can be."""
+    with holding(env, wanted) as store:
+        as_git_store(store, "remote")
+
+
+def _root(env: Env) -> Path:
+    return Path(find_place(env).where.removeprefix("git:"))
+
+
+def _listed(root: Path) -> list[dict[str, str]]:
+    from gitstore.sync import remotes
+    from gitstore.sync.complaints import redacted
+
+    here = remotes.machine(root)
+    return [
+        {"name": name, "url": redacted(url), "machine": here}
+        for name, url in remotes.urls(root).items()
+    ]
+
+
+def _write(env: Env, form: str, listed: list[dict[str, str]]) -> None:
+    from gitstore_cli.render.jsontext import array, one_line
+
+    if form == "json":
+        env.stdout.writelines(array(listed))
+    elif form == "jsonl":
+        env.stdout.writelines(one_line(value) + "\n" for value in listed)
+    elif form == "minimal":
+        for value in listed:
+            env.answer("\t".join(printable(cell) for cell in value.values()))
+    else:
+        _write_table(env, listed)
+
+
+def _write_table(env: Env, listed: list[dict[str, str]]) -> None:
+    from gitstore_cli.render.table import Column, Table
+
+    columns = (
+        Column("Remote", "bold", least=8),
+        Column("URL", "cyan", most=1000, least=20, keeps_end=True),
+        Column("This machine", leaves=1),
+    )
+    if not Table(env, columns).write(tuple(value.values()) for value in listed):
+        env.say("No remotes. Add one with `sc-events remote add NAME URL`.")
