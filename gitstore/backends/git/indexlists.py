@@ -113,12 +113,6 @@ class IndexLists(IndexFile):
         return rows.fetchall()
 
     @reports_damage
-    def tips(self) -> list[tuple[str, int, bytes]]:
-        """``(name, version, commit id)`` of where each stream ends in git, in no order; 0.5 µs."""
-        rows = self._db().execute("SELECT name, version, commit_id FROM streams WHERE version > 0")
-        return rows.fetchall()
-
-    @reports_damage
     def commits_of(self, event_ids: Sequence[str]) -> dict[str, bytes]:
         """Of those event ids that are here (at most 500 are asked for): their commit ids."""
         marks = ",".join("?" * len(event_ids))
@@ -127,6 +121,12 @@ class IndexLists(IndexFile):
             list(map(pack_id, event_ids)),
         )
         return {unpack_id(i) if isinstance(i, bytes) else i: commit for i, commit in rows}
+
+    @reports_damage
+    def tips(self) -> list[tuple[str, int, bytes]]:
+        """``(name, version, commit id)`` of where each stream ends in git, in no order; 0.5 µs."""
+        rows = self._db().execute("SELECT name, version, commit_id FROM streams WHERE version > 0")
+        return rows.fetchall()
 
     @reports_damage
     def word(self, number: int) -> str:
