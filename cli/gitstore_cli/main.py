@@ -27,6 +27,7 @@ _COMMANDS = {
     "verify": "verify",
     "maintain": "maintain",
     "remote": "remote",
+    "compare": "compare",
 }
 _EXAMPLES = """\b
 Examples:

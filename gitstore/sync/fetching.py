@@ -19,9 +19,6 @@ from gitstore.sync.sources import Source
 from gitstore.sync.theirs import PATTERNS, Theirs, check_format, look
 from gitstore.sync.transport import RemoteFailed, Transport
 
-_NAMED = 200
-"""Refs fetched by their names; git takes a time for more that grows with their square."""
-
 
 @contextmanager
 def fetched(
@@ -89,23 +86,18 @@ def _fetch_missing(
 ) -> None:
     """Bring in the objects of refs that are neither ours nor known from an earlier fetch."""
     known = exchange.parts.refs.under("refs/")
-    wanted = [
-        name
+    wanted = {
+        tip
         for name, tip in theirs.refs.items()
         if known.get(name) != tip
         and (source.remote is None or known.get(tracked(source.remote, name)) != tip)
-    ]
-    if not wanted:
-        return
-    if len(wanted) <= _NAMED:
-        try:
-            transport.fetch(wanted, incoming.path)
-        except RemoteFailed as error:
-            if not error.lacks_ref:
-                raise
-        else:
-            return
-    transport.fetch(PATTERNS, incoming.path)
+    }
+    try:
+        transport.fetch(sorted(wanted), incoming.path)
+    except RemoteFailed as error:
+        if not error.lacks_ref:
+            raise
+        transport.fetch(PATTERNS, incoming.path)  # it has moved meanwhile
 
 
 def _moves(

@@ -66,8 +66,8 @@ def open_other(
         return
     if source.remote is not None and fetch_first:
         refresh(store.exchange, transport, source)
-    other = store.examine(lambda parts: _tracked(parts, source, fetched_now=fetch_first))
-    yield other or store.examine(lambda parts: _looked_at(parts.objects, source, transport))
+    known = store.examine(lambda parts: _tracked(parts, source, fetched_now=fetch_first))
+    yield known or store.examine(lambda parts: _looked_at(parts.objects, source, transport))
 
 
 def _tracked(parts: Parts, source: Source, *, fetched_now: bool) -> Other | None:

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import click
 
 from gitstore_cli import options
 from gitstore_cli.env import Env
-from gitstore_cli.failures import DISAGREE, OK, Usage
-from gitstore_cli.stores import as_git_store, reading
+from gitstore_cli.failures import DISAGREE, OK, Failure, Usage
+from gitstore_cli.finding import find_place
+from gitstore_cli.stores import as_git_store, existing, say_no_events
 
 if TYPE_CHECKING:
     from gitstore.backends.git.store import GitEventStore
     from gitstore.sync.comparing import Compared, Comparison
-    from gitstore.sync.others import Other
 
-_FIELDS = ("stream", "state", "ahead", "behind", "fork")
 _EXAMPLES = """\b
 Examples:
   sc-events compare
@@ -32,34 +31,128 @@ Exit codes: 0 both hold the same, 3 they differ."""
 
 @options.command(epilog=_EXAMPLES, short_help="Compare with a remote or another store.")
 @click.argument("other", required=False, metavar="[REMOTE | PATH | URL]")
-@click.option("--fetch", is_flag=True, help="Fetch first, so that all can be told.")
 @click.option("--stream", metavar="STREAM", help="Show both sides of one stream after its fork.")
 @click.option("--only-different", is_flag=True, help="Leave out the streams that are identical.")
+@click.option("--fetch", is_flag=True, help="Fetch first, so that everything can be told.")
 @options.timeout_option
 @options.format_option
 def command(
     env: Env,
     form: str,
     other: str | None,
-    fetch: bool,
     stream: str | None,
     only_different: bool,
+    fetch: bool,
     timeout: float | None,
 ) -> int:
-    """Show for each stream whether it is identical, ahead, behind, diverged, or on one side only.
+    """Show which streams are identical, ahead, behind, diverged, or on one side only.
 
-    A remote is compared as of the last fetch; without OTHER it is the only remote, or origin.
-    Another store on this machine is read as it is now, and nothing is written there. Of a URL only
-    the refs are looked at, unless --fetch is given. Nothing is adopted: `sc-events pull` does that.
+    A remote is compared as of the last fetch (without an argument: the only remote, or origin),
+    another store of this machine as it is now; of a URL the refs alone are looked at. Nothing is
+    taken in, and nothing is written there.
     """
     from gitstore.sync.comparing import compare_with
     from gitstore.sync.others import open_other
+    from gitstore.sync.sides import Sides
     from gitstore_cli.render.progress import ProgressBar
+    from gitstore_cli.render.sides import write_sides
 
-    with reading(env) as opened:
-        if opened is None:
-            return OK
+    place = find_place(env)
+    if place.is_default and place.is_missing:
+        say_no_events(env, place)
+        return OK
+    with existing(env, place) as opened, ProgressBar(env) as bar:
         store = as_git_store(opened, "compare")
-        with ProgressBar(env) as progress:
-            options = {"fetch_first": fetch, "timeout": timeout, "progress": progress}
-            ...
+        named = other or _default(store)
+        wanted = None if stream is None else [stream]
+        with open_other(store, named, fetch_first=fetch, timeout=timeout, progress=bar) as there:
+            found = compare_with(store, there, wanted, bar)
+            bar.stop()
+            if stream is None:
+                _write(env, form, found, only_different=only_different)
+            else:
+                one = _one(found, stream)
+                write_sides(env, form, one, None if one.fork is None else Sides(store, there, one))
+    _say(env, found, fetch=fetch)
+    return OK if found.ok else DISAGREE
+
+
+def _default(store: GitEventStore) -> str:
+    """The only remote, or ``origin``."""
+    from gitstore.sync.remotes import urls
+
+    known = store.examine(lambda parts: urls(parts.layout.root))
+    if not known:
+        raise Usage(
+            "the store has no remote to compare with",
+            hint="Name a path or URL, or add a remote: sc-events remote add NAME URL",
+        )
+    if len(known) > 1 and "origin" not in known:
+        raise Usage(
+            "the store has several remotes, and none is called origin",
+            hint=f"Name one of: {', '.join(known)}.",
+        )
+    return next(iter(known)) if len(known) == 1 else "origin"
+
+
+def _one(found: Comparison, stream: str) -> Compared:
+    for one in found.streams:
+        if one.stream == stream:
+            return one
+    if found.odd:
+        raise Failure("; ".join(f"{name}: {why}" for name, why in found.odd.items()))
+    raise Failure(f"there is no stream {stream!r}, here or there", hint="See `sc-events streams`.")
+
+
+def _write(env: Env, form: str, found: Comparison, *, only_different: bool) -> None:
+    from gitstore_cli.render.jsontext import one_line, pretty
+    from gitstore_cli.safe import printable
+
+    shown = (one for one in found.streams if not only_different or one.state != "identical")
+    if form == "table":
+        _write_table(env, shown)
+    elif form == "json":
+        streams = [one._asdict() for one in shown]
+        env.answer(pretty({"streams": streams, "summary": found.summary}))
+    elif form == "jsonl":
+        env.stdout.writelines(one_line(one._asdict()) + "\n" for one in shown)
+    else:
+        for stream, state, *counts in shown:
+            cells = (state, *("" if count is None else str(count) for count in counts), stream)
+            env.answer("\t".join(map(printable, cells)))
+
+
+def _write_table(env: Env, streams: Iterable[Compared]) -> None:
+    from gitstore_cli.render.names import standing
+    from gitstore_cli.render.table import Column, Table
+
+    columns = (
+        Column("Stream", "bold", most=1000, least=18, keeps_end=True),
+        Column("State", most=80),
+    )
+    Table(env, columns).write((one.stream, standing(one)) for one in streams)
+
+
+def _say(env: Env, found: Comparison, *, fetch: bool) -> None:
+    """What was compared, and the sum of it, on stderr: stdout holds the streams alone."""
+    counts = ", ".join(
+        f"{count:,} {state.replace('-', ' ')}" for state, count in sorted(found.summary.items())
+    )
+    env.say(f"{_counted(len(found.streams), 'stream')} compared with {_basis(found)}: {counts}")
+    for name, why in found.odd.items():
+        env.say(f"Note: {name} there is no ref of a stream: {why}")
+    if None in {one.fork for one in found.streams} and not fetch:
+        env.say("Hint: Only a fetch can tell how far they differ: add --fetch")
+
+
+def _basis(found: Comparison) -> str:
+    from gitstore_cli.render.moments import local_seconds
+
+    if found.basis == "last fetch":
+        when = f", {local_seconds(found.fetched)}" if found.fetched else ""
+        return f"{found.other} as of the last fetch{when}"
+    return f"the refs of {found.other}" if found.basis == "tips" else found.other
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
