@@ -49,7 +49,7 @@ class Comparison:
     - ``other``: what ours were compared with, as it was named.
     - ``basis``: ``objects``: its own repository, now. ``fetch``: what was just fetched from it.
       ``last fetch``: what is tracked of a remote since ``fetched`` (``None``: not known when).
-      ``tips``: its refs, now, without their commits.
+      ``never fetched`` (a remote) and ``tips``: its refs, now, without their commits.
     - ``streams``: by name.
     - ``odd``: refs there that are of no stream, with what is wrong with each.
     """

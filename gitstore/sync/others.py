@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
@@ -22,7 +22,7 @@ from gitstore.sync.sources import Source, find_source
 from gitstore.sync.theirs import Theirs, check_format, look
 from gitstore.sync.transport import Transport
 
-Basis = Literal["objects", "fetch", "last fetch", "tips"]
+Basis = Literal["objects", "fetch", "last fetch", "never fetched", "tips"]
 """What is known of the other; see ``Comparison``."""
 
 
@@ -55,48 +55,59 @@ def open_other(
     """The store that ``named`` means, for the block; see ``compare``."""
     root = store.examine(lambda parts: parts.layout.root)
     source = find_source(root, named)
-    if source.remote is None and Path(source.address).is_dir():
+    transport = Transport(root, source.address, timeout=timeout, progress=progress)
+    if source.remote is not None:
+        yield _remote(store, source, transport, fetch_first=fetch_first)
+    elif Path(source.address).is_dir():
         with _on_this_machine(source) as other:
             yield other
-        return
-    transport = Transport(root, source.address, timeout=timeout, progress=progress)
-    if source.remote is None and fetch_first:
+    elif fetch_first:
         with fetched(store.exchange, transport, source) as (theirs, objects):
             yield Other(source.shown, "fetch", theirs.streams, objects, objects.holds)
-        return
-    if source.remote is not None and fetch_first:
+    else:
+        yield store.examine(lambda parts: _looked_at(parts.objects, source, transport, "tips"))
+
+
+def _remote(
+    store: GitEventStore, source: Source, transport: Transport, *, fetch_first: bool
+) -> Other:
+    assert source.remote is not None
+    name, url = source.remote, store.examine(lambda parts: urls(parts.layout.root))[source.remote]
+    if fetch_first:
         refresh(store.exchange, transport, source)
-    known = store.examine(lambda parts: _tracked(parts, source, fetched_now=fetch_first))
-    yield known or store.examine(lambda parts: _looked_at(parts.objects, source, transport))
+    known = store.examine(lambda parts: open_tracked(parts, name, url))
+    if known is None:
+        return store.examine(
+            lambda parts: _looked_at(parts.objects, source, transport, "never fetched")
+        )
+    return replace(known, basis="fetch") if fetch_first else known
 
 
-def _tracked(parts: Parts, source: Source, *, fetched_now: bool) -> Other | None:
-    """A remote as of the last fetch; ``None`` for what is none, or was never fetched."""
-    if source.remote is None:
-        return None
-    prefix = tracked(source.remote, STREAMS)
+def open_tracked(parts: Parts, remote: str, url: str) -> Other | None:
+    """A remote as of the last fetch; ``None`` for one that was never fetched."""
+    prefix = tracked(remote, STREAMS)
     odd: dict[str, str] = {}
     tips = parts.refs.under(prefix, odd)
-    when = last_fetch(parts.layout, source.remote, urls(parts.layout.root)[source.remote])
-    if not (tips or odd or when or parts.refs.read(tracked(source.remote, FORMAT))):
+    fetched = last_fetch(parts.layout, remote, url)
+    if not (tips or odd or fetched or parts.refs.read(tracked(remote, FORMAT))):
         return None
     return Other(
-        source.shown,
-        "fetch" if fetched_now else "last fetch",
+        remote,
+        "last fetch",
         {STREAMS + name.removeprefix(prefix): tip for name, tip in tips.items()},
         parts.objects,
         odd={STREAMS + name.removeprefix(prefix): why for name, why in odd.items()},
-        fetched=when,
+        fetched=fetched,
     )
 
 
-def _looked_at(objects: Objects, source: Source, transport: Transport) -> Other:
+def _looked_at(objects: Objects, source: Source, transport: Transport, basis: Basis) -> Other:
     """Its refs alone, and what is here of their commits."""
     theirs = look(transport)
     tip = theirs.refs.get(FORMAT)
     if tip is None or objects.holds(tip):
         check_format(source.shown, theirs, objects.read)
-    return Other(source.shown, "tips", theirs.streams, objects, objects.holds)
+    return Other(source.shown, basis, theirs.streams, objects, objects.holds)
 
 
 @contextmanager

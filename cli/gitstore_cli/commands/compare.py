@@ -51,7 +51,7 @@ def command(
     another store of this machine as it is now; of a URL the refs alone are looked at. Nothing is
     taken in, and nothing is written there.
     """
-    from gitstore.sync.comparing import compare_with
+    from gitstore.sync.comparing import Comparison, compare_with
     from gitstore.sync.others import open_other
     from gitstore.sync.sides import Sides
     from gitstore_cli.render.progress import ProgressBar
@@ -60,6 +60,7 @@ def command(
     place = find_place(env)
     if place.is_default and place.is_missing:
         say_no_events(env, place)
+        _write(env, form, Comparison("", "tips", None, ()), only_different=False)
         return OK
     with existing(env, place) as opened, ProgressBar(env) as bar:
         store = as_git_store(opened, "compare")
@@ -151,6 +152,8 @@ def _basis(found: Comparison) -> str:
     if found.basis == "last fetch":
         when = f", {local_seconds(found.fetched)}" if found.fetched else ""
         return f"{found.other} as of the last fetch{when}"
+    if found.basis == "never fetched":
+        return f"the refs of {found.other}, which was never fetched"
     return f"the refs of {found.other}" if found.basis == "tips" else found.other
 
 

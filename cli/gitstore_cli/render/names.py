@@ -26,6 +26,8 @@ def short_commit(recorded: RecordedEvent) -> str:
 def standing(one: Compared) -> str:
     """``diverged at version 3 (+2/+1)``: how our stream stands to theirs."""
     ahead, behind = one.ahead or 0, one.behind or 0
+    if one.state == "diverged" and not one.fork:
+        return f"diverged, with nothing in common (+{ahead:,}/+{behind:,})"
     if one.state == "diverged":
         return f"diverged at version {one.fork:,} (+{ahead:,}/+{behind:,})"
     if one.state in {"ahead", "behind"}:
