@@ -27,7 +27,12 @@ _COMMANDS = {
     "verify": "verify",
     "maintain": "maintain",
     "remote": "remote",
+<<<<<<< HEAD
     "compare": "compare",
+=======
+    "pull": "pull",
+    "clone": "clone",
+>>>>>>> main
 }
 _EXAMPLES = """\b
 Examples:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,8 +16,8 @@ from gitstore.backends.git.objects import Objects
 from gitstore.backends.git.repository import format_objects
 from gitstore.core.names import encode_name
 from gitstore.sync.sources import Source
-from gitstore.sync.theirs import PATTERNS, Theirs, check_format, look
-from gitstore.sync.transport import RemoteFailed, Transport
+from gitstore.sync.theirs import Theirs, check_format, look
+from gitstore.sync.transport import Transport
 
 
 @contextmanager
@@ -25,18 +25,15 @@ def fetched(
     exchange: Exchange, transport: Transport, source: Source
 ) -> Iterator[tuple[Theirs, Objects]]:
     """Their refs, and their objects beside ours for the block; kept nowhere."""
-    with _incoming(exchange, transport, source) as (theirs, incoming):
+    with brought_in(exchange, transport, source) as (theirs, incoming):
         yield theirs, incoming.objects
 
 
 def refresh(exchange: Exchange, transport: Transport, source: Source) -> None:
     """Bring what is tracked of a remote up to its refs, with their objects."""
     assert source.remote is not None
-    with _incoming(exchange, transport, source) as (theirs, incoming):
-        there = {n: tip for n, tip in theirs.refs.items() if incoming.objects.holds(tip)}
-        incoming.keep()
-        exchange.track(_moves(exchange, source.remote, theirs.refs, there))
-        note_fetch(exchange.layout, source.remote)
+    with brought_in(exchange, transport, source) as (theirs, incoming):
+        track(exchange, source.remote, theirs, incoming)
 
 
 def note_fetch(layout: StoreLayout, remote: str) -> None:
@@ -71,17 +68,46 @@ def _mark(layout: StoreLayout, remote: str) -> Path:
 
 
 @contextmanager
-def _incoming(
+def brought_in(
     exchange: Exchange, transport: Transport, source: Source
 ) -> Iterator[tuple[Theirs, Incoming]]:
+    """Look at their refs, and fetch what is not here into a directory of its own, for the block.
+
+    Raises ``UnsupportedFormat`` where they are no event store of this format; then nothing else
+    was fetched.
+    """
     theirs = look(transport)
     with exchange.incoming() as incoming:
-        tip = theirs.refs.get(FORMAT)
-        if tip not in {None, format_objects()[-1].id} and not incoming.objects.holds(tip or ""):
-            transport.fetch([FORMAT], incoming.path)
-        check_format(source.shown, theirs, incoming.objects.read)
+        check_theirs(transport, source.shown, theirs, incoming)
         _fetch_missing(exchange, transport, source, theirs, incoming)
         yield theirs, incoming
+
+
+def check_theirs(transport: Transport, shown: str, theirs: Theirs, incoming: Incoming) -> None:
+    """Raise ``UnsupportedFormat`` unless it is an event store of this format, or empty.
+
+    A format commit that is not known here, because another release words it anew, is fetched.
+    """
+    tip = theirs.refs.get(FORMAT)
+    if tip not in {None, format_objects()[-1].id} and not incoming.objects.holds(tip or ""):
+        transport.fetch([tip or ""], incoming.path)
+    check_format(shown, theirs, incoming.objects.read)
+
+
+def track(exchange: Exchange, remote: str, theirs: Theirs, incoming: Incoming) -> None:
+    """Keep what was fetched, and note where the remote's refs stand; those gone are dropped.
+
+    What moved while it was fetched stays noted as it was.
+    """
+    incoming.keep()
+    there = {name: tip for name, tip in theirs.refs.items() if exchange.parts.objects.holds(tip)}
+    moves: dict[str, str | None] = {tracked(remote, name): tip for name, tip in there.items()}
+    stay = {tracked(remote, name) for name in theirs.refs.keys() - there.keys()}
+    for name in exchange.parts.refs.under(f"{REMOTES}{remote}/"):
+        if name not in moves and name not in stay:
+            moves[name] = None
+    exchange.track(moves)
+    note_fetch(exchange.layout, remote)
 
 
 def _fetch_missing(
@@ -95,24 +121,4 @@ def _fetch_missing(
         if known.get(name) != tip
         and (source.remote is None or known.get(tracked(source.remote, name)) != tip)
     }
-    try:
-        transport.fetch(sorted(wanted), incoming.path)
-    except RemoteFailed as error:
-        if not error.lacks_ref:
-            raise
-        transport.fetch(PATTERNS, incoming.path)  # it has moved meanwhile
-
-
-def _moves(
-    exchange: Exchange, remote: str, refs: Mapping[str, str], there: Mapping[str, str]
-) -> dict[str, str | None]:
-    """Where the remote's tracked refs go; those that are not there any more are dropped.
-
-    What moved while it was fetched (in ``refs`` only) stays as it was.
-    """
-    moves: dict[str, str | None] = {tracked(remote, name): tip for name, tip in there.items()}
-    stay = {tracked(remote, name) for name in refs.keys() - there.keys()}
-    for name in exchange.parts.refs.under(f"{REMOTES}{remote}/"):
-        if name not in moves and name not in stay:
-            moves[name] = None
-    return moves
+    transport.fetch(sorted(wanted), incoming.path)

@@ -9,12 +9,11 @@ import click
 
 from gitstore_cli import options
 from gitstore_cli.env import Env
-from gitstore_cli.failures import DISAGREE, OK, Failure, Usage
+from gitstore_cli.failures import DISAGREE, OK, Failure
 from gitstore_cli.finding import find_place
 from gitstore_cli.stores import as_git_store, existing, say_no_events
 
 if TYPE_CHECKING:
-    from gitstore.backends.git.store import GitEventStore
     from gitstore.sync.comparing import Compared, Comparison
 
 _EXAMPLES = """\b
@@ -56,6 +55,7 @@ def command(
     from gitstore.sync.sides import Sides
     from gitstore_cli.render.progress import ProgressBar
     from gitstore_cli.render.sides import write_sides
+    from gitstore_cli.whichremote import only_remote
 
     place = find_place(env)
     if place.is_default and place.is_missing:
@@ -64,7 +64,7 @@ def command(
         return OK
     with existing(env, place) as opened, ProgressBar(env) as bar:
         store = as_git_store(opened, "compare")
-        named = other or _default(store)
+        named = other or only_remote(store.examine(lambda parts: parts.layout.root))
         wanted = None if stream is None else [stream]
         with open_other(store, named, fetch_first=fetch, timeout=timeout, progress=bar) as there:
             found = compare_with(store, there, wanted, bar)
@@ -76,24 +76,6 @@ def command(
                 write_sides(env, form, one, None if one.fork is None else Sides(store, there, one))
     _say(env, found, fetch=fetch)
     return OK if found.ok else DISAGREE
-
-
-def _default(store: GitEventStore) -> str:
-    """The only remote, or ``origin``."""
-    from gitstore.sync.remotes import urls
-
-    known = store.examine(lambda parts: urls(parts.layout.root))
-    if not known:
-        raise Usage(
-            "the store has no remote to compare with",
-            hint="Name a path or URL, or add a remote: sc-events remote add NAME URL",
-        )
-    if len(known) > 1 and "origin" not in known:
-        raise Usage(
-            "the store has several remotes, and none is called origin",
-            hint=f"Name one of: {', '.join(known)}.",
-        )
-    return next(iter(known)) if len(known) == 1 else "origin"
 
 
 def _one(found: Comparison, stream: str) -> Compared:
