@@ -27,12 +27,9 @@ _COMMANDS = {
     "verify": "verify",
     "maintain": "maintain",
     "remote": "remote",
-<<<<<<< HEAD
-    "compare": "compare",
-=======
     "pull": "pull",
     "clone": "clone",
->>>>>>> main
+    "compare": "compare",
 }
 _EXAMPLES = """\b
 Examples:
