@@ -45,13 +45,16 @@ def note_fetch(layout: StoreLayout, remote: str) -> None:
 
 
 def last_fetch(layout: StoreLayout, remote: str, url: str = "") -> datetime | None:
-    """When the remote was fetched last, by us or by plain git; ``None`` where that is not known."""
+    """When the remote was fetched last, by us or by plain git; ``None`` where that is not known.
+
+    To the second. ``url``: the remote's.
+    """
     times = []
     for path in (_mark(layout, remote), layout.root / "FETCH_HEAD"):
         with contextlib.suppress(FileNotFoundError):
             if path.name != "FETCH_HEAD" or _is_of(path, url):
                 times.append(path.stat().st_mtime)
-    return datetime.fromtimestamp(max(times), UTC) if times else None
+    return datetime.fromtimestamp(int(max(times)), UTC) if times else None
 
 
 def _is_of(fetch_head: Path, url: str) -> bool:

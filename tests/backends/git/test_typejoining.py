@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 from collections import defaultdict
-from collections.abc import Callable
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -19,7 +16,6 @@ from gitstore import DomainEvent
 from gitstore.backends.git import typechecks, typeindex, typemerging
 from gitstore.backends.git.layout import TYPES
 from gitstore.backends.git.store import GitEventStore
-from gitstore.backends.git.typejoining import TypesNotInOrder
 from tests.backends.git.witness import git, reopen
 
 DAY = datetime(2026, 11, 23, 8, tzinfo=UTC)
@@ -157,5 +153,3 @@ def test_joined_in_any_order_it_is_the_union(
                 place: sorted(lines) for place, lines in wanted.items()
             } or repository != remote
         assert {exchanged(store, remote) for store in stores} == {None}
-
-
