@@ -99,7 +99,8 @@ class Incoming:
 def has_leftovers(layout: StoreLayout) -> bool:
     """Whether a fetch is going on, or one was killed; one look."""
     try:
-        return any(True for _ in os.scandir(layout.incoming))
+        with os.scandir(layout.incoming) as found:
+            return any(True for _ in found)
     except FileNotFoundError:
         return False
 
