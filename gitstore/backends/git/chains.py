@@ -18,12 +18,20 @@ from gitstore.backends.git.indexschema import StreamHead
 from gitstore.backends.git.journalschema import JournalRow
 from gitstore.backends.git.layout import STREAMS
 from gitstore.backends.git.objects import Objects
-from gitstore.core.errors import StoreCorrupted
+from gitstore.core.errors import (
+    EventStoreError,
+    InvalidEvent,
+    StoreCorrupted,
+    UnsupportedFormat,
+)
 from gitstore.core.names import decode_name, encode_name, is_hashed
 
 MOST_BYTES = 1 << 18
 """Of an event commit: the limits of data and metadata, which author and trailers repeat, give 210
 KiB at most."""
+
+FAULTS = (StoreCorrupted, UnsupportedFormat, InvalidEvent)
+"""What a chain that fails a check raises."""
 
 IsOurs = Callable[[str, int, str], bool]
 """Whether our ``stream@version`` is this commit."""
@@ -69,6 +77,12 @@ def new_rows(
         yield _checked_row(objects, at, event)
         at, child = event.parent, event
     _check_link(child, 0, 0)
+
+
+def why(error: EventStoreError) -> str:
+    """What is wrong with a chain, in a sentence."""
+    newer = "it was written by a newer version: " if isinstance(error, UnsupportedFormat) else ""
+    return f"{newer}{error}"
 
 
 def _read_event(objects: Objects, commit: str) -> EventCommit:

@@ -6,6 +6,7 @@ where its refs stand, and ``adopt`` takes its streams in.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -27,6 +28,9 @@ from gitstore.core.names import decode_name, encode_name, is_hashed
 from gitstore.core.subscriptions import Subscriptions
 
 _LOG = logging.getLogger("gitstore.exchange")
+_MANY_OBJECTS = 20_000
+_MANY_STREAMS = 4_000
+"""From so many on it pays to start other processes for the checks."""
 
 
 @dataclass(slots=True)
@@ -100,10 +104,11 @@ class Exchange:
         adoption = Adoption()
         ours = self.parts.refs.under(STREAMS)
         left = {name: tip for name, tip in tips.items() if ours.get(name) != tip}
-        while left:
-            left = self._upkeep.with_sound_index(
-                lambda: self._take_in(left, incoming, adoption, progress or silent)  # noqa: B023
-            )
+        with contextlib.nullcontext(incoming) if incoming else self.incoming() as place:
+            while left:
+                left = self._upkeep.with_sound_index(
+                    lambda: self._take_in(left, place, adoption, progress or silent)  # noqa: B023
+                )
         self._keep_aside(tips, source, adoption.refused)
         return adoption
 
@@ -123,16 +128,17 @@ class Exchange:
     def _take_in(
         self,
         tips: Mapping[str, str],
-        incoming: Incoming | None,
+        incoming: Incoming,
         adoption: Adoption,
         progress: Progress,
     ) -> dict[str, str]:
         """One round; gives the tips of streams that were appended to meanwhile."""
         adopter = Adopter(self.parts, self._flusher, self._enqueue)
-        objects = incoming.objects if incoming else self.parts.objects
+        is_large = incoming.count() >= _MANY_OBJECTS or len(tips) >= _MANY_STREAMS
+        apart = incoming.folder if is_large else None
         with Arrivals() as arrivals:
-            checked = adopter.check(tips, objects, arrivals, progress)
-            if incoming and len(checked.known) < len(tips):
+            checked = adopter.check(tips, incoming.objects, arrivals, progress, apart)
+            if len(checked.known) < len(tips):
                 incoming.keep()
             adoption.refused.update(checked.refused)
             adoption.diverged.update(checked.diverged.values())

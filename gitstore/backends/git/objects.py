@@ -32,6 +32,11 @@ class Objects:
         self._opening = threading.Lock()
         self._odb: pygit2.Odb | None = None
 
+    @property
+    def root(self) -> Path:
+        """Where the repository lies that they belong to."""
+        return self._layout.root
+
     def read(self, object_hex: str, kind: str = "commit") -> bytes:
         """The content of an object; ``StoreCorrupted`` where it is missing or of another kind."""
         found = self.read_any(object_hex)
