@@ -88,33 +88,31 @@ class Adopter:
         """
         self._seen = self._parts.journal.highest()[1]
         checked = Checked()
-        jobs: dict[str, Job] = {}
+        left: list[Job] = []
         for number, name in enumerate(sorted(tips)):
             if not number % _EVERY:
                 progress("Checking streams", number, len(tips))
             with _refusing(name, checked):
-                stream = stream_of_ref(objects, name, tips[name])
-                head = head_of_stream(self._parts, stream)
-                job = Job(name, stream, tips[name])
+                job = Job(name, stream_of_ref(objects, name, tips[name]), tips[name])
+                head = head_of_stream(self._parts, job.stream)
                 if apart is not None and head is NO_HEAD:
-                    jobs[name] = job
+                    left.append(job)
                 else:
-                    rows = new_rows(objects, stream, job.tip, head, self._is_ours)
-                    _judge(job, arrivals.take(rows), head, arrivals, checked)
+                    self._check(job, head, objects, arrivals, checked)
         if apart is not None:
-            for verdict in check_apart(objects, list(jobs.values()), arrivals, apart):
-                del jobs[verdict.job.name]
-                if verdict.fault:
-                    checked.refused[verdict.job.name] = verdict.fault
-                else:
-                    _judge(verdict.job, verdict.chain, NO_HEAD, arrivals, checked)
-        for job in jobs.values():
+            left = _check_apart(left, objects, arrivals, checked, apart)
+        for job in left:
             with _refusing(job.name, checked):
-                rows = new_rows(objects, job.stream, job.tip, NO_HEAD, self._is_ours)
-                _judge(job, arrivals.take(rows), NO_HEAD, arrivals, checked)
+                self._check(job, NO_HEAD, objects, arrivals, checked)
         self._refuse_case_twins(checked, arrivals)
         self._refuse_twins(checked, arrivals)
         return checked
+
+    def _check(
+        self, job: Job, head: StreamHead, objects: Objects, arrivals: Arrivals, checked: Checked
+    ) -> None:
+        rows = new_rows(objects, job.stream, job.tip, head, self._is_ours)
+        _judge(job, arrivals.take(rows), head, arrivals, checked)
 
     def _is_ours(self, stream: str, version: int, commit: str) -> bool:
         rows = self._parts.journal.stream_page(stream, version - 1, version, 1, backwards=False)
@@ -226,6 +224,20 @@ def _refusing(name: str, checked: Checked) -> Iterator[None]:
         raise  # it is not the tip that is in doubt
     except FAULTS as error:
         checked.refused[name] = why(error)
+
+
+def _check_apart(
+    jobs: Sequence[Job], objects: Objects, arrivals: Arrivals, checked: Checked, folder: Path
+) -> list[Job]:
+    """Let other processes check new streams; gives those that none of them has done."""
+    left = dict.fromkeys(jobs)
+    for verdict in check_apart(objects, jobs, arrivals, folder):
+        del left[verdict.job]
+        if verdict.fault:
+            checked.refused[verdict.job.name] = verdict.fault
+        else:
+            _judge(verdict.job, verdict.chain, NO_HEAD, arrivals, checked)
+    return list(left)
 
 
 def _judge(

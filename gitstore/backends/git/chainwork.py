@@ -8,7 +8,9 @@ is checked by whoever asked.
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -22,8 +24,8 @@ from gitstore.backends.git.layout import StoreLayout
 from gitstore.backends.git.objects import Objects
 from gitstore.backends.git.rows import NO_HEAD
 
+_LOG = logging.getLogger("gitstore.exchange")
 _MOST = 4
-_EVERY = 100
 _NUMBERS = 1 << 32
 """Of chains, for each process."""
 
@@ -49,16 +51,21 @@ def check_apart(
 ) -> Iterator[Verdict]:
     """Check jobs in other processes; their rows are in ``arrivals`` when all verdicts have come.
 
-    ``folder``: where the processes put their files, which are not removed. Verdicts come in the
-    order in which they are found; none of a job that was not done.
+    ``folder``: where the processes put their files, which are not removed. No verdict comes of a
+    job that was not done.
     """
     count = min(_MOST, os.cpu_count() or 1)
     with contextlib.ExitStack() as ends:
         children = []
         for number in range(count):
             rows = folder / f"rows-{number}.db"
+            rows.unlink(missing_ok=True)
             share = jobs[number::count]
-            child = _start([os.fspath(objects.root), os.fspath(rows), str(number + 1)])
+            try:
+                child = _start([os.fspath(objects.root), os.fspath(rows), str(number + 1)])
+            except OSError as error:
+                _LOG.info("no process to check streams could be started: %s", error)
+                break
             ends.callback(_end, child)
             children.append((child, rows, share))
             assert child.stdin is not None
@@ -66,27 +73,31 @@ def check_apart(
                 child.stdin.write(json.dumps(share).encode())
         for child, rows, share in children:
             assert child.stdout is not None
-            found = [json.loads(line) for line in child.stdout if line.endswith(b"\n")]
+            said = child.stdout.read()
             if child.wait() == 0:
                 arrivals.attach(rows)
-                for at, chain, fault in found:
-                    yield Verdict(share[at], Chain(*chain) if chain else None, fault)
+                for job, (chain, fault) in zip(share, json.loads(said), strict=True):
+                    yield Verdict(job, Chain(*chain) if chain else None, fault)
 
 
 def main() -> None:
-    """Check the jobs that stand on standard input; a line of JSON each comes out."""
+    """Check the jobs that stand on standard input; what came of each goes to standard output."""
+    gc.disable()  # nothing here is a cycle, and rows by the thousand are alive at once
     root, rows, number = sys.argv[1:]
-    jobs = [Job(*job) for job in json.load(sys.stdin.buffer)]
     objects = Objects(StoreLayout(Path(root)))
     with Arrivals(Path(rows), int(number) * _NUMBERS) as arrivals:
-        for at, job in enumerate(jobs):
-            chain, fault = None, ""
-            try:
-                chain = arrivals.take(new_rows(objects, job.stream, job.tip, NO_HEAD, _is_ours))
-            except FAULTS as error:
-                fault = why(error)
-            print(json.dumps([at, chain, fault]), flush=not at % _EVERY)  # noqa: T201
+        jobs = json.load(sys.stdin.buffer)
+        found = [_check(Job(*job), objects, arrivals) for job in jobs]
         arrivals.finish()
+    # At the end, and at once: nobody reads before, and a pipe holds little.
+    sys.stdout.write(json.dumps(found))
+
+
+def _check(job: Job, objects: Objects, arrivals: Arrivals) -> tuple[Chain | None, str]:
+    try:
+        return arrivals.take(new_rows(objects, job.stream, job.tip, NO_HEAD, _is_ours)), ""
+    except FAULTS as error:
+        return None, why(error)
 
 
 def _is_ours(_stream: str, _version: int, _commit: str) -> bool:

@@ -11,6 +11,7 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from gitstore.backends.disk.files import disk_errors_told
 from gitstore.backends.git.adopting import Adopter, Checked
 from gitstore.backends.git.arrivals import Arrivals
 from gitstore.backends.git.findings import Progress, silent
@@ -104,7 +105,9 @@ class Exchange:
         adoption = Adoption()
         ours = self.parts.refs.under(STREAMS)
         left = {name: tip for name, tip in tips.items() if ours.get(name) != tip}
-        with contextlib.nullcontext(incoming) if incoming else self.incoming() as place:
+        with contextlib.ExitStack() as ends:
+            ends.enter_context(disk_errors_told(self.layout.root))
+            place = incoming or ends.enter_context(self.incoming())
             while left:
                 left = self._upkeep.with_sound_index(
                     lambda: self._take_in(left, place, adoption, progress or silent)  # noqa: B023
@@ -122,7 +125,7 @@ class Exchange:
         assert all(name.startswith(REMOTES) for name in moves), "not the refs of a remote"
         olds = self.parts.refs.under(REMOTES)
         moved = {name: new for name, new in moves.items() if olds.get(name) != new}
-        kept = dict(self._rewritten(moved, olds))
+        kept = self._upkeep.with_sound_index(lambda: dict(self._rewritten(moved, olds)))
         self._move({**kept, **moved})
 
     def _take_in(
@@ -180,7 +183,7 @@ class Exchange:
         kept = self.parts.refs.under(prefix)
         moves: dict[str, str | None] = {}
         for name in sorted(tips):
-            place = prefix + _leaf(name)
+            place = prefix + _leaf(name.removeprefix(STREAMS))
             if name in refused:
                 while moves.get(place) is not None:  # a foreign name, encoded, is another's own
                     place += "_"
@@ -198,12 +201,13 @@ class Exchange:
             old = olds.get(name)
             if old is not None and is_stream and self._is_only_copy(old, new):
                 _LOG.warning("%s was rewritten there; what it held is kept", name)
-                yield self._free_place(f"{QUARANTINE}{remote}/rewritten/{leaf}", old), old
+                place = f"{QUARANTINE}{remote}/rewritten/{_leaf(leaf)}"
+                yield self._free_place(place, old), old
 
     def _is_only_copy(self, old: str, new: str | None) -> bool:
         """Whether ``old`` is an event that is neither ours nor below ``new``."""
         try:
-            event = self.parts.objects.read_event(old)
+            event = self.parts.objects.read_foreign(old)
         except (StoreCorrupted, UnsupportedFormat):
             return False
         ours = self.parts.index.commit_at(event.stream_id, event.version)
@@ -222,9 +226,13 @@ class Exchange:
 
     def _move(self, moves: Mapping[str, str | None]) -> None:
         olds = {name: self.parts.refs.read(name) for name in moves}
-        failures = self._upkeep.move_refs(
-            [RefUpdate(name, new, frozenset({olds[name]})) for name, new in moves.items()]
-        )
+        # What goes first may be a file where a folder has to be.
+        updates = [
+            RefUpdate(name, moves[name], frozenset({olds[name]}))
+            for name in sorted(moves, key=lambda name: moves[name] is not None)
+        ]
+        with disk_errors_told(self.layout.root):
+            failures = self._upkeep.move_refs(updates)
         if failures:
             raise StoreUnavailable(
                 f"{len(failures)} refs could not be moved, "
@@ -233,9 +241,8 @@ class Exchange:
             )
 
 
-def _leaf(name: str) -> str:
-    """The name under which a refused ref is kept: as it is, or encoded where it is foreign."""
-    leaf = name.removeprefix(STREAMS)
+def _leaf(leaf: str) -> str:
+    """The name under which a foreign ref is kept: as it is, or encoded where no stream has it."""
     if decode_name(leaf) is not None or is_hashed(leaf):
         return leaf
     return encode_name(leaf.encode(errors="backslashreplace").decode())

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from gitstore import DomainEvent
-from gitstore.backends.git import arrivals
+from gitstore.backends.git import arrivals, exchanging
 from gitstore.backends.git.commits import EventCommit, GitObject, encode_commit
 from gitstore.backends.git.exchanging import Exchange
 from gitstore.backends.git.relating import Relation
@@ -458,3 +460,27 @@ def test_tips_are_ours_after_a_flush(place: Path) -> None:
     with reopen(store) as opened:
         last = opened.append(DomainEvent("task-0", "Noted", {}))
         assert opened.exchange.tips()[STREAMS + "task-0"] == last.commit
+
+
+@pytest.mark.parametrize("program", ["python", "false", "missing"])
+def test_many_new_streams_are_checked_by_several_processes(
+    place: Path, remote: Forge, monkeypatch: pytest.MonkeyPatch, program: str
+) -> None:
+    """The same comes in, and is refused, as in one process; also where none can be started."""
+    monkeypatch.setattr(exchanging, "_MANY_STREAMS", 1)
+    if program != "python":
+        monkeypatch.setattr(sys, "executable", shutil.which(program) or "/nowhere/python")
+    remote.ref(STREAMS + "b-first", remote.event("b-first", event_id="one", second=500))
+    remote.ref(STREAMS + "a-twin", remote.event("a-twin", event_id="one", second=501))
+    changed(b".000Z\n", b".000Z\nTrace-Id: 1\n")(remote)
+    store = place / "events.git"
+    with reopen(store) as opened:
+        adoption = pull(opened, remote)
+        assert sorted(adoption.refused) == [STREAMS + "a-twin", BAD]
+        assert "newer version" in adoption.refused[BAD]
+        assert sorted(adoption.adopted) == ["b-first", "task-good", "worktree-a/b"]
+        good = remote.refs()[STREAMS + "task-good"]
+        remote.ref(STREAMS + "task-good", remote.chain("task-good", 2, good, 3))
+        remote.stream("task-new", 2)
+        assert pull(opened, remote).adopted == {"task-good": (3, 5), "task-new": (0, 2)}
+    assert len(assert_sound(store)) == 10
