@@ -125,19 +125,18 @@ with open_store(sys.argv[1]) as store:
 @contextmanager
 def _appending(store: Path) -> Iterator[list[list[object]]]:
     """A process that appends all the while; what it acknowledged is in the list at the end."""
-    writer = subprocess.Popen(
-        [sys.executable, "-c", _WRITER, str(store)], stdout=subprocess.PIPE, text=True
-    )
-    assert writer.stdout is not None
     said: list[list[object]] = []
-    try:
-        said.append(json.loads(writer.stdout.readline()))
-        yield said
-    finally:
-        writer.terminate()
-        lines = writer.stdout.readlines()
-        writer.wait()
-        said += [json.loads(line) for line in lines if line.endswith("\n")]
+    with subprocess.Popen(
+        [sys.executable, "-c", _WRITER, str(store)], stdout=subprocess.PIPE, text=True
+    ) as writer:
+        assert writer.stdout is not None
+        try:
+            said.append(json.loads(writer.stdout.readline()))
+            yield said
+        finally:
+            writer.kill()
+            lines = writer.stdout.readlines()
+            said += [json.loads(line) for line in lines if line.endswith("\n")]
 
 
 def test_appends_go_on_during_every_command(tmp_path: Path, hub: tuple[Path, str]) -> None:

@@ -7,31 +7,28 @@ chunk is held once more against what it continues: what was acknowledged here is
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from gitstore.backends.git.arrivals import Arrivals, Chain
-from gitstore.backends.git.chains import new_rows, stream_of_ref
+from gitstore.backends.git.chains import FAULTS, new_rows, stream_of_ref, why
+from gitstore.backends.git.chainwork import Job, check_apart
 from gitstore.backends.git.findings import Progress, silent
 from gitstore.backends.git.flushing import Flusher
 from gitstore.backends.git.indexfile import IndexDamaged
+from gitstore.backends.git.indexschema import StreamHead
 from gitstore.backends.git.journal import JournalDamaged
 from gitstore.backends.git.journalschema import JournalRow
 from gitstore.backends.git.objects import Objects
 from gitstore.backends.git.parts import Parts
 from gitstore.backends.git.relating import Relation, head_of_stream
-from gitstore.core.errors import (
-    EventStoreError,
-    InvalidEvent,
-    StoreCorrupted,
-    StoreUnavailable,
-    UnsupportedFormat,
-)
+from gitstore.backends.git.rows import NO_HEAD
+from gitstore.core.errors import StoreUnavailable
 
 _IDS_AT_ONCE = 500
 _EVERY = 100
-_FAULTS = (StoreCorrupted, UnsupportedFormat, InvalidEvent)
-"""What a foreign chain raises; but so do our own journal and index where they are damaged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,40 +79,40 @@ class Adopter:
         objects: Objects,
         arrivals: Arrivals,
         progress: Progress = silent,
+        apart: Path | None = None,
     ) -> Checked:
         """Check the chains of stream refs' ``tips``; the rows of those that pass are put aside.
 
-        ``objects``: where foreign commits are read. Needs no lock.
+        ``objects``: where foreign commits are read. ``apart``: a folder for the files of other
+        processes, which check what is new here. Needs no lock.
         """
         self._seen = self._parts.journal.highest()[1]
         checked = Checked()
+        left: list[Job] = []
         for number, name in enumerate(sorted(tips)):
             if not number % _EVERY:
                 progress("Checking streams", number, len(tips))
-            try:
-                self._check(name, tips[name], objects, arrivals, checked)
-            except (IndexDamaged, JournalDamaged):
-                raise  # it is not the tip that is in doubt
-            except _FAULTS as error:
-                checked.refused[name] = _why(error)
+            with _refusing(name, checked):
+                job = Job(name, stream_of_ref(objects, name, tips[name]), tips[name])
+                head = head_of_stream(self._parts, job.stream)
+                if apart is not None and head is NO_HEAD:
+                    left.append(job)
+                else:
+                    self._check(job, head, objects, arrivals, checked)
+        if apart is not None:
+            left = _check_apart(left, objects, arrivals, checked, apart)
+        for job in left:
+            with _refusing(job.name, checked):
+                self._check(job, NO_HEAD, objects, arrivals, checked)
         self._refuse_case_twins(checked, arrivals)
         self._refuse_twins(checked, arrivals)
         return checked
 
     def _check(
-        self, name: str, tip: str, objects: Objects, arrivals: Arrivals, checked: Checked
+        self, job: Job, head: StreamHead, objects: Objects, arrivals: Arrivals, checked: Checked
     ) -> None:
-        stream = stream_of_ref(objects, name, tip)
-        head = head_of_stream(self._parts, stream)
-        chain = arrivals.take(new_rows(objects, stream, tip, head, self._is_ours))
-        if chain is None:
-            checked.known.append(name)
-        elif chain.first == head.version + 1:
-            checked.candidates[chain.number] = Candidate(name, tip, stream, chain)
-        else:
-            arrivals.drop(chain.number)
-            relation = Relation.of(head.version, chain.last, chain.first - 1)
-            checked.diverged[name] = (stream, relation)
+        rows = new_rows(objects, job.stream, job.tip, head, self._is_ours)
+        _judge(job, arrivals.take(rows), head, arrivals, checked)
 
     def _is_ours(self, stream: str, version: int, commit: str) -> bool:
         rows = self._parts.journal.stream_page(stream, version - 1, version, 1, backwards=False)
@@ -131,8 +128,8 @@ class Adopter:
         for candidate in _in_order(checked):
             twin = folded.setdefault(candidate.stream.casefold(), candidate.stream)
             if twin != candidate.stream:
-                why = f"it differs from {twin!r} in case only, which this file system cannot hold"
-                _refuse(candidate, why, checked, arrivals)
+                said = f"it differs from {twin!r} in case only, which this file system cannot hold"
+                _refuse(candidate, said, checked, arrivals)
 
     def _refuse_twins(self, checked: Checked, arrivals: Arrivals) -> None:
         """Leave out streams with an event id that stands for another event, here or among them.
@@ -140,7 +137,7 @@ class Adopter:
         Among them the stream that begins first stays.
         """
         twins: dict[int, str] = {}
-        for some in arrivals.ids(_IDS_AT_ONCE):
+        for some in arrivals.ids(_IDS_AT_ONCE) if self._seen else ():
             taken = self._taken([(event_id, commit) for event_id, commit, _ in some])
             twins.update((number, event_id) for event_id, _, number in some if event_id in taken)
         for number, twin in twins.items():
@@ -218,6 +215,45 @@ class Adopter:
             yield from (row.stream for row in some if row.event_id in taken)
 
 
+@contextlib.contextmanager
+def _refusing(name: str, checked: Checked) -> Iterator[None]:
+    """Refuse the ref whose chain fails a check."""
+    try:
+        yield
+    except (IndexDamaged, JournalDamaged):
+        raise  # it is not the tip that is in doubt
+    except FAULTS as error:
+        checked.refused[name] = why(error)
+
+
+def _check_apart(
+    jobs: Sequence[Job], objects: Objects, arrivals: Arrivals, checked: Checked, folder: Path
+) -> list[Job]:
+    """Let other processes check new streams; gives those that none of them has done."""
+    left = dict.fromkeys(jobs)
+    for verdict in check_apart(objects, jobs, arrivals, folder):
+        del left[verdict.job]
+        if verdict.fault:
+            checked.refused[verdict.job.name] = verdict.fault
+        else:
+            _judge(verdict.job, verdict.chain, NO_HEAD, arrivals, checked)
+    return list(left)
+
+
+def _judge(
+    job: Job, chain: Chain | None, head: StreamHead, arrivals: Arrivals, checked: Checked
+) -> None:
+    """What becomes of a sound chain, whose stream ends at ``head`` here."""
+    if chain is None:
+        checked.known.append(job.name)
+    elif chain.first == head.version + 1:
+        checked.candidates[chain.number] = Candidate(job.name, job.tip, job.stream, chain)
+    else:
+        arrivals.drop(chain.number)
+        relation = Relation.of(head.version, chain.last, chain.first - 1)
+        checked.diverged[job.name] = (job.stream, relation)
+
+
 def _in_order(checked: Checked) -> list[Candidate]:
     """The candidates in a stable order: that of their first new events."""
     return sorted(checked.candidates.values(), key=lambda c: (c.chain.date, c.stream))
@@ -237,12 +273,7 @@ def _refuse_twin(candidate: Candidate, twin: str, checked: Checked, arrivals: Ar
     _refuse(candidate, f"event id {twin!r} stands for another event", checked, arrivals)
 
 
-def _refuse(candidate: Candidate, why: str, checked: Checked, arrivals: Arrivals) -> None:
+def _refuse(candidate: Candidate, said: str, checked: Checked, arrivals: Arrivals) -> None:
     del checked.candidates[candidate.chain.number]
     arrivals.drop(candidate.chain.number)
-    checked.refused[candidate.name] = why
-
-
-def _why(error: EventStoreError) -> str:
-    newer = "it was written by a newer version: " if isinstance(error, UnsupportedFormat) else ""
-    return f"{newer}{error}"
+    checked.refused[candidate.name] = said

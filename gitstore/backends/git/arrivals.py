@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import NamedTuple, Self
 
 from gitstore.backends.git.journalschema import JournalRow
@@ -28,17 +30,20 @@ class Chain(NamedTuple):
 class Arrivals:
     """Rows of many chains, in a database that SQLite moves to a temporary file when it grows.
 
-    A context manager; for one thread.
+    A context manager; for one thread. ``path``: a file instead, which is not there yet; ``first``:
+    the number below that of the first chain.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, path: Path | None = None, first: int = 0) -> None:
         # Without a name: SQLite deletes the file as soon as it is open, so no crash leaves it.
-        self._db = sqlite3.connect("", isolation_level=None)
+        self._db = sqlite3.connect("" if path is None else path, isolation_level=None)
         self._db.execute("PRAGMA journal_mode = OFF")
+        self._db.execute("PRAGMA synchronous = OFF")
         self._db.execute("PRAGMA cache_size = -16000")
         self._db.execute(f"CREATE TABLE rows(chain, {_COLUMNS})")
         self._db.execute("BEGIN")
-        self._chains = 0
+        self._tables = ["main.rows"]
+        self._chains = first
         self._waiting: list[tuple[object, ...]] = []
         self._bytes = 0
 
@@ -73,12 +78,30 @@ class Arrivals:
     def drop(self, number: int) -> None:
         """Keep nothing of a chain."""
         self._write()
-        self._db.execute("DELETE FROM rows WHERE chain = ?", (number,))
+        for table in self._tables:
+            self._db.execute(f"DELETE FROM {table} WHERE chain = ?", (number,))
+
+    def finish(self) -> None:
+        """Write out what is here, for another process to attach the file."""
+        self._write()
+        self._db.execute("COMMIT")
+
+    def attach(self, path: Path) -> None:
+        """Take over what another process has finished, with its chains' numbers."""
+        self._write()
+        self._db.execute("COMMIT")  # or SQLite attaches nothing
+        name = f"part{len(self._tables)}"
+        self._db.execute(f"ATTACH ? AS {name}", (os.fspath(path),))
+        self._db.execute(f"PRAGMA {name}.journal_mode = OFF")
+        self._db.execute(f"PRAGMA {name}.synchronous = OFF")
+        self._db.execute("BEGIN")
+        self._tables.append(f"{name}.rows")
 
     def twins(self) -> Iterator[tuple[str, int]]:
         """Event ids that several rows have, each with the number of each row's chain."""
         self._write()
         yield from self._db.execute(
+            f"WITH rows AS ({self._all('event_id, chain')}) "
             "SELECT event_id, chain FROM rows WHERE event_id IN "
             "(SELECT event_id FROM rows GROUP BY event_id HAVING count(*) > 1)"
         )
@@ -86,7 +109,7 @@ class Arrivals:
     def ids(self, at_once: int) -> Iterator[list[tuple[str, bytes, int]]]:
         """Event id, commit and chain of every row, so many at once."""
         self._write()
-        found = self._db.execute("SELECT event_id, commit_id, chain FROM rows")
+        found = self._db.execute(self._all("event_id, commit_id, chain"))
         while some := found.fetchmany(at_once):
             yield some
 
@@ -96,7 +119,7 @@ class Arrivals:
         rows: list[JournalRow] = []
         size = 0
         for values in self._db.execute(
-            f"SELECT 0, {_COLUMNS} FROM rows ORDER BY date, stream, version"
+            f"{self._all(f'0, {_COLUMNS}')} ORDER BY date, stream, version"
         ):
             rows.append(JournalRow._make(values))
             size += len(rows[-1].data)
@@ -106,7 +129,11 @@ class Arrivals:
         if rows:
             yield rows
 
+    def _all(self, columns: str) -> str:
+        """The query for columns of every row."""
+        return " UNION ALL ".join(f"SELECT {columns} FROM {table}" for table in self._tables)
+
     def _write(self) -> None:
-        self._db.executemany("INSERT INTO rows VALUES(?,?,?,?,?,?,?,?,?,?,?)", self._waiting)
+        self._db.executemany("INSERT INTO main.rows VALUES(?,?,?,?,?,?,?,?,?,?,?)", self._waiting)
         self._waiting = []
         self._bytes = 0

@@ -8,22 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from gitstore.backends.git.commits import (
-    EventCommit,
-    check_canonical,
-    check_follows,
-    decode_commit,
-)
+from gitstore.backends.git.commits import EventCommit, check_canonical, check_follows
 from gitstore.backends.git.indexschema import StreamHead
 from gitstore.backends.git.journalschema import JournalRow
 from gitstore.backends.git.layout import STREAMS
 from gitstore.backends.git.objects import Objects
-from gitstore.core.errors import StoreCorrupted
+from gitstore.core.errors import (
+    EventStoreError,
+    InvalidEvent,
+    StoreCorrupted,
+    UnsupportedFormat,
+)
 from gitstore.core.names import decode_name, encode_name, is_hashed
 
-MOST_BYTES = 1 << 18
-"""Of an event commit: the limits of data and metadata, which author and trailers repeat, give 210
-KiB at most."""
+FAULTS = (StoreCorrupted, UnsupportedFormat, InvalidEvent)
+"""What a chain that fails a check raises."""
 
 IsOurs = Callable[[str, int, str], bool]
 """Whether our ``stream@version`` is this commit."""
@@ -37,7 +36,7 @@ def stream_of_ref(objects: Objects, name: str, tip: str) -> str:
     leaf = name.removeprefix(STREAMS)
     stream = decode_name(leaf)
     if stream is None and is_hashed(leaf):
-        stream = _read_event(objects, tip).stream_id
+        stream = objects.read_foreign(tip).stream_id
     if stream is None or encode_name(stream) != leaf:
         raise StoreCorrupted("the ref's name is not what the encoding of its stream gives")
     return stream
@@ -60,7 +59,7 @@ def new_rows(
         if at == head.commit.hex():
             _check_link(child, head.version, head.date)
             return
-        event = _read_event(objects, at)
+        event = objects.read_foreign(at)
         if event.stream_id != stream:
             raise StoreCorrupted(f"commit {at} is of stream {event.stream_id!r}")
         _check_link(child, event.version, event.date)
@@ -71,8 +70,10 @@ def new_rows(
     _check_link(child, 0, 0)
 
 
-def _read_event(objects: Objects, commit: str) -> EventCommit:
-    return decode_commit(objects.read_at_most(MOST_BYTES, commit))
+def why(error: EventStoreError) -> str:
+    """What is wrong with a chain, in a sentence."""
+    newer = "it was written by a newer version: " if isinstance(error, UnsupportedFormat) else ""
+    return f"{newer}{error}"
 
 
 def _check_link(child: EventCommit | None, version: int, date: int) -> None:

@@ -27,6 +27,9 @@ from gitstore.core.timestamps import (
 EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 SPILL_OVER = 8_192
 """Canonical data of more bytes than this lies in a blob, not in the message."""
+MOST_BYTES = 1 << 18
+"""Of an event commit: the limits of data and metadata, which author and trailers repeat, make 210
+KiB at most."""
 COMMITTER = b"scopecraft <events@scopecraft.invalid>"
 _COMMITTER = COMMITTER.decode()
 # Git has no dates before 1970, and `commit-graph verify` fails from 2**34 on.
@@ -197,7 +200,8 @@ def _check_limits(event: EventCommit) -> bytes:
     """Raise ``InvalidEvent`` over a limit; gives the canonical bytes of the metadata."""
     if event.version >= 2**63:
         raise InvalidEvent(f"version {event.version} is over 2**63 - 1")
-    metadata = canonical.encode(event.metadata, "metadata")
+    # Read from JSON and texts; what is nested too deeply, encoding the trailers refuses.
+    metadata = canonical.encode_own(event.metadata)
     if len(metadata) > MAX_METADATA:
         raise InvalidEvent(f"its metadata has more than {MAX_METADATA} bytes")
     return metadata

@@ -6,10 +6,12 @@ where its refs stand, and ``adopt`` takes its streams in.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from gitstore.backends.disk.files import disk_errors_told
 from gitstore.backends.git import typejoining
 from gitstore.backends.git.adopting import Adopter, Checked
 from gitstore.backends.git.arrivals import Arrivals
@@ -28,6 +30,9 @@ from gitstore.core.names import decode_name, encode_name, is_hashed
 from gitstore.core.subscriptions import Subscriptions
 
 _LOG = logging.getLogger("gitstore.exchange")
+_MANY_OBJECTS = 20_000
+_MANY_STREAMS = 4_000
+"""From so many on it pays to start other processes for the checks."""
 
 
 @dataclass(slots=True)
@@ -106,10 +111,13 @@ class Exchange:
         adoption = Adoption()
         ours = self.parts.refs.under(STREAMS)
         left = {name: tip for name, tip in tips.items() if ours.get(name) != tip}
-        while left:
-            left = self._upkeep.with_sound_index(
-                lambda: self._take_in(left, incoming, adoption, progress or silent)  # noqa: B023
-            )
+        with contextlib.ExitStack() as ends:
+            ends.enter_context(disk_errors_told(self.layout.root))
+            place = incoming or ends.enter_context(self.incoming())
+            while left:
+                left = self._upkeep.with_sound_index(
+                    lambda: self._take_in(left, place, adoption, progress or silent)  # noqa: B023
+                )
         self._keep_aside(tips, source, adoption.refused)
         return adoption
 
@@ -123,7 +131,7 @@ class Exchange:
         assert all(name.startswith(REMOTES) for name in moves), "not the refs of a remote"
         olds = self.parts.refs.under(REMOTES)
         moved = {name: new for name, new in moves.items() if olds.get(name) != new}
-        kept = dict(self._rewritten(moved, olds))
+        kept = self._upkeep.with_sound_index(lambda: dict(self._rewritten(moved, olds)))
         self._move({**kept, **moved})
 
     def join_types(self, theirs: str | None) -> str | None:
@@ -141,16 +149,17 @@ class Exchange:
     def _take_in(
         self,
         tips: Mapping[str, str],
-        incoming: Incoming | None,
+        incoming: Incoming,
         adoption: Adoption,
         progress: Progress,
     ) -> dict[str, str]:
         """One round; gives the tips of streams that were appended to meanwhile."""
         adopter = Adopter(self.parts, self._flusher, self._enqueue)
-        objects = incoming.objects if incoming else self.parts.objects
+        is_large = incoming.count() >= _MANY_OBJECTS or len(tips) >= _MANY_STREAMS
+        apart = incoming.folder if is_large else None
         with Arrivals() as arrivals:
-            checked = adopter.check(tips, objects, arrivals, progress)
-            if incoming and len(checked.known) < len(tips):
+            checked = adopter.check(tips, incoming.objects, arrivals, progress, apart)
+            if len(checked.known) < len(tips):
                 incoming.keep()
             adoption.refused.update(checked.refused)
             adoption.diverged.update(checked.diverged.values())
@@ -192,7 +201,7 @@ class Exchange:
         kept = self.parts.refs.under(prefix)
         moves: dict[str, str | None] = {}
         for name in sorted(tips):
-            place = prefix + _leaf(name)
+            place = prefix + _leaf(name.removeprefix(STREAMS))
             if name in refused:
                 while moves.get(place) is not None:  # a foreign name, encoded, is another's own
                     place += "_"
@@ -210,12 +219,13 @@ class Exchange:
             old = olds.get(name)
             if old is not None and is_stream and self._is_only_copy(old, new):
                 _LOG.warning("%s was rewritten there; what it held is kept", name)
-                yield self._free_place(f"{QUARANTINE}{remote}/rewritten/{leaf}", old), old
+                place = f"{QUARANTINE}{remote}/rewritten/{_leaf(leaf)}"
+                yield self._free_place(place, old), old
 
     def _is_only_copy(self, old: str, new: str | None) -> bool:
         """Whether ``old`` is an event that is neither ours nor below ``new``."""
         try:
-            event = self.parts.objects.read_event(old)
+            event = self.parts.objects.read_foreign(old)
         except (StoreCorrupted, UnsupportedFormat):
             return False
         ours = self.parts.index.commit_at(event.stream_id, event.version)
@@ -234,9 +244,13 @@ class Exchange:
 
     def _move(self, moves: Mapping[str, str | None]) -> None:
         olds = {name: self.parts.refs.read(name) for name in moves}
-        failures = self._upkeep.move_refs(
-            [RefUpdate(name, new, frozenset({olds[name]})) for name, new in moves.items()]
-        )
+        # What goes first may be a file where a folder has to be.
+        updates = [
+            RefUpdate(name, moves[name], frozenset({olds[name]}))
+            for name in sorted(moves, key=lambda name: moves[name] is not None)
+        ]
+        with disk_errors_told(self.layout.root):
+            failures = self._upkeep.move_refs(updates)
         if failures:
             raise StoreUnavailable(
                 f"{len(failures)} refs could not be moved, "
@@ -245,9 +259,8 @@ class Exchange:
             )
 
 
-def _leaf(name: str) -> str:
-    """The name under which a refused ref is kept: as it is, or encoded where it is foreign."""
-    leaf = name.removeprefix(STREAMS)
+def _leaf(leaf: str) -> str:
+    """The name under which a foreign ref is kept: as it is, or encoded where no stream has it."""
     if decode_name(leaf) is not None or is_hashed(leaf):
         return leaf
     return encode_name(leaf.encode(errors="backslashreplace").decode())

@@ -256,12 +256,12 @@ class Flusher:
     def continues(self, tip: str, commit: str) -> bool:
         """Whether ``tip`` is an event commit that descends from the event commit ``commit``."""
         try:
-            version = self._parts.objects.read_event(commit).version
-            event = self._parts.objects.read_event(tip)
+            version = self._parts.objects.read_foreign(commit).version
+            event = self._parts.objects.read_foreign(tip)
             at: str | None = tip
             while event.version > version and event.parent is not None:
                 at = event.parent
-                event = self._parts.objects.read_event(at)
+                event = self._parts.objects.read_foreign(at)
         except EventStoreError:
             return False
         return at == commit

@@ -20,7 +20,7 @@ from gitstore.backends.disk.locks import FileLock
 from gitstore.backends.git.gitcommand import Git
 from gitstore.backends.git.layout import StoreLayout
 from gitstore.backends.git.objects import Objects
-from gitstore.backends.git.packfiles import bring_in
+from gitstore.backends.git.packfiles import bring_in, packs_in
 from gitstore.backends.git.parts import Parts
 from gitstore.backends.git.repacking import loose_objects
 
@@ -33,7 +33,7 @@ class Incoming:
     """One fetch's objects. A context manager; the directory goes at its end.
 
     ``path``: the object directory, for git to write into. ``objects`` reads what is there, and
-    what is in the store.
+    what is in the store. ``folder``: for other files that go at the end.
     """
 
     def __init__(self, parts: Parts) -> None:
@@ -41,6 +41,8 @@ class Incoming:
         self._layout = StoreLayout(parts.layout.incoming / secrets.token_hex(8))
         self._lock = FileLock(self._layout.root / _LOCK)
         self._keeps: list[Path] = []
+        self._kept = 0
+        self.folder = self._layout.root
         self.path = self._layout.objects
         self.objects = Objects(self._layout)
 
@@ -66,6 +68,10 @@ class Incoming:
         self._lock.release()
         self._lock.close()
 
+    def count(self) -> int:
+        """How many objects were fetched in packs, those that are kept already included."""
+        return self._kept + sum(pack.count for pack in packs_in(self._layout.packs))
+
     def keep(self) -> None:
         """Move the objects into the store, durable; may be called again after another fetch.
 
@@ -73,6 +79,7 @@ class Incoming:
         what is to stay.
         """
         self._pack_loose()
+        self._kept = self.count()
         for pack in self._layout.packs.glob("pack-*"):
             _sync(pack)
         mark = _MARK + self._layout.root.name.encode() + b"\n"
@@ -99,7 +106,8 @@ class Incoming:
 def has_leftovers(layout: StoreLayout) -> bool:
     """Whether a fetch is going on, or one was killed; one look."""
     try:
-        return any(True for _ in os.scandir(layout.incoming))
+        with os.scandir(layout.incoming) as found:
+            return any(True for _ in found)
     except FileNotFoundError:
         return False
 

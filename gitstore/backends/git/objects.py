@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gitstore.backends.git.commits import EventCommit, GitObject, decode_commit
+from gitstore.backends.git.commits import MOST_BYTES, EventCommit, GitObject, decode_commit
 from gitstore.backends.git.gitcommand import Git
 from gitstore.backends.git.layout import StoreLayout
 from gitstore.backends.git.packmerge import merge_small_packs
@@ -31,6 +31,11 @@ class Objects:
         self._layout = layout
         self._opening = threading.Lock()
         self._odb: pygit2.Odb | None = None
+
+    @property
+    def root(self) -> Path:
+        """Where the repository lies that they belong to."""
+        return self._layout.root
 
     def read(self, object_hex: str, kind: str = "commit") -> bytes:
         """The content of an object; ``StoreCorrupted`` where it is missing or of another kind."""
@@ -71,6 +76,10 @@ class Objects:
     def read_event(self, commit_hex: str) -> EventCommit:
         """The event of a commit; ``StoreCorrupted`` or ``UnsupportedFormat`` where it is none."""
         return decode_commit(self.read(commit_hex))
+
+    def read_foreign(self, commit_hex: str) -> EventCommit:
+        """``read_event`` for a commit that others may have made: one too large is not loaded."""
+        return decode_commit(self.read_at_most(MOST_BYTES, commit_hex))
 
     def read_data(self, event: EventCommit) -> bytes:
         """The canonical data of an event, from its blob where it was spilled.

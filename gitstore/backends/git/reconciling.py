@@ -162,7 +162,7 @@ class Reconciler:
         if stream is None:
             return False
         try:
-            event = self._parts.objects.read_event(tip)
+            event = self._parts.objects.read_foreign(tip)
         except (StoreCorrupted, UnsupportedFormat):
             return False
         found = self._parts.index.by_place(stream, event.version)

@@ -23,8 +23,12 @@ from pathlib import Path
 from typing import Any
 
 from gitstore import DomainEvent, EventStoreError, RecordedEvent, WrongExpectedVersion, open_store
+from gitstore.backends.git import arrivals
 from gitstore.backends.git.store import GitEventStore
 from gitstore.core.timestamps import parse_timestamp
+
+sys.path.insert(0, str(Path(__file__).parents[3]))  # run as a file, it has only its own folder
+from tests.backends.git.forging import Peer, fetch, pull
 
 PROGRAMS: dict[str, Callable[..., None]] = {}
 
@@ -382,6 +386,25 @@ def reread(path: str, first: int) -> None:
             assert count == first, count
             rounds += 1
         say(rounds)
+
+
+@program
+def take_in(path: str, remote: str, chunk: int) -> None:
+    """Adopt another store's streams, in chunks of some events; says how many came in."""
+    arrivals.AT_ONCE = chunk
+    with open_git(path) as store:
+        say("ready")
+        say(pull(store, Peer(Path(remote)), track=True).events)
+
+
+@program
+def fetch_and_wait(path: str, remote: str) -> None:
+    """Fetch from another store, keep what came, and wait to be killed."""
+    with open_git(path) as store, store.exchange.incoming() as incoming:
+        fetch(Path(remote), incoming)
+        incoming.keep()
+        say("kept")
+        time.sleep(3_600)
 
 
 if __name__ == "__main__":

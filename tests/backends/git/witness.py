@@ -100,7 +100,7 @@ def assert_sound(store: Path, acknowledged: Iterable[Ack] = ()) -> list[Recorded
     with reopen(store) as opened:
         events = list(opened.read_all())
         assert_whole(events, acknowledged)
-    assert leftovers(store) == []
+    assert not leftovers(store), leftovers(store)
     assert_git_agrees(store, events)
     before = picture(store)
     with reopen(store) as opened:
