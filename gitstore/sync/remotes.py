@@ -109,9 +109,15 @@ def remove(root: Path, name: str) -> int:
 
 
 def machine(root: Path) -> str:
-    """What this machine is called at its remotes: ``gitstore.machine``, else after its host."""
+    """What this machine is called at its remotes: ``gitstore.machine``, else after its host.
+
+    ``RemoteRefused`` where that setting of git's, the store's or the user's, does not fit.
+    """
     said = Git(root).run("config", "--get", _MACHINE, ends=(0, 1))
-    return os.fsdecode(said).removesuffix("\n") or _host()
+    name = os.fsdecode(said).removesuffix("\n")
+    if name:
+        _check_name(name, "machine")
+    return name or _host()
 
 
 def set_machine(root: Path, name: str) -> None:
@@ -167,7 +173,7 @@ def _check_name(name: str, what: str) -> None:
 
 
 def _check_url(root: Path, url: str) -> None:
-    if not url or url.startswith("-") or not url.isprintable() or url != url.strip():
+    if not url or url.startswith("-") or not url.isprintable():
         raise RemoteRefused(
             f"{redacted(url)!r} is no URL and no path",
             hint="Give a path, or a URL such as ssh://host/path/events.git.",
@@ -189,5 +195,6 @@ def _known_names(known: dict[str, str]) -> str:
 
 def _host() -> str:
     """The host's own name, without its domain, as it can stand in a ref."""
-    name = encode_name(socket.gethostname().partition(".")[0].lower() or "machine")
-    return f"host-{name}" if _is_reserved(name) else name
+    host = socket.gethostname().partition(".")[0].lower()
+    name = re.sub(r"[^a-z0-9_-]+", "-", host)[:_MAX_NAME].strip("-")
+    return f"host-{name}" if _is_reserved(name) else name or "machine"
