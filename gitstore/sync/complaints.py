@@ -113,6 +113,9 @@ _CAUSES = {
     r"permission denied|insufficient permission|unable to create temporary": Complaint(
         "permission was denied", "Check who may write there."
     ),
+    r"did not send all necessary objects": Complaint(
+        "it has not all that its refs stand for", "Look there with `git fsck`."
+    ),
     r"exceeds maximum allowed size": Complaint(
         "it takes no push of that size", "Ask whoever runs it to raise receive.maxInputSize."
     ),

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import re
 import socket
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
 from urllib.parse import unquote, urlsplit
@@ -29,8 +30,7 @@ _MACHINE = "gitstore.machine"
 _MAX_NAME = 100
 _FETCHED = (f"{STREAMS}*", f"{FORMAT}*", f"{TYPES}*", f"{FEEDS}*")
 """Patterns, because git takes it for an error that a single ref is not there."""
-_is_reserved = re.compile(r"outside(?:-\d+)?").fullmatch
-"""What plain git moved in this very store stands under these names in quarantine."""
+_is_reserved = re.compile(r"outside(?:-\d+)?").fullmatch  # names of the quarantine of our own
 _is_url = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://|[^/\s]+:").match
 
 Change = Literal["added", "completed", "unchanged"]
@@ -38,6 +38,15 @@ Change = Literal["added", "completed", "unchanged"]
 
 class RemoteRefused(EventStoreError):
     """A remote cannot be what was asked for, or is not there; nothing was changed."""
+
+
+def unknown(name: str, known: Iterable[str]) -> RemoteRefused:
+    """The error of a remote that is not there; it says which are."""
+    there = ", ".join(known)
+    none = "There are none; `sc-events remote add NAME URL` adds one."
+    return RemoteRefused(
+        f"there is no remote {name!r}", hint=f"There are: {there}." if there else none
+    )
 
 
 def urls(root: Path) -> dict[str, str]:
@@ -53,6 +62,17 @@ def urls(root: Path) -> dict[str, str]:
         key, _, url = entry.partition("\n")
         found.setdefault(key.removeprefix("remote.").removesuffix(".url"), url)
     return dict(sorted(found.items()))
+
+
+def check_name(name: str, what: str = "remote") -> None:
+    """``RemoteRefused`` unless ``name`` can stand in refs, as that of a remote or a machine."""
+    fits = name.isascii() and name.isprintable() and encode_name(name) == name
+    if name and fits and len(name) <= _MAX_NAME and not _is_reserved(name):
+        return
+    hint = "Use letters, digits, - and _, such as hub or laptop-2."
+    if _is_reserved(name):
+        hint = "That stands for what plain git moved in the store itself; choose another."
+    raise RemoteRefused(f"{name!r} cannot be the name of a {what}", hint=hint)
 
 
 def resolved(url: str, folder: Path) -> str:
@@ -72,7 +92,7 @@ def add(root: Path, name: str, url: str) -> Change:
     that is there with this URL gets what it lacks. Raises ``RemoteRefused`` for a name that is
     taken or does not fit, and for a URL that git would not take for one, or that is this store.
     """
-    _check_name(name, "remote")
+    check_name(name)
     url = resolved(url, Path.cwd())
     _check_url(root, url)
     with FileLock(root / "HEAD").held():
@@ -100,7 +120,7 @@ def remove(root: Path, name: str) -> int:
     with FileLock(root / "HEAD").held():
         known = urls(root)
         if name not in known:
-            raise RemoteRefused(f"there is no remote {name!r}", hint=_known_names(known))
+            raise unknown(name, known)
         where = (tracked(name), f"{QUARANTINE}{name}/")
         listed = git.run("for-each-ref", "--format=delete %(refname) %(objectname)", *where)
         git.run("update-ref", "--stdin", stdin=listed)
@@ -116,7 +136,7 @@ def machine(root: Path) -> str:
     said = Git(root).run("config", "--get", _MACHINE, ends=(0, 1))
     name = os.fsdecode(said).removesuffix("\n")
     if name:
-        _check_name(name, "machine")
+        check_name(name, "machine")
     return name or _host()
 
 
@@ -125,7 +145,7 @@ def set_machine(root: Path, name: str) -> None:
 
     ``RemoteRefused`` for a name that does not fit.
     """
-    _check_name(name, "machine")
+    check_name(name, "machine")
     with FileLock(root / "HEAD").held():
         config = _Config(root)
         config.set(_MACHINE, name)
@@ -163,15 +183,6 @@ class _Config:
         return True
 
 
-def _check_name(name: str, what: str) -> None:
-    fits = name.isascii() and name.isprintable() and encode_name(name) == name
-    if not name or not fits or len(name) > _MAX_NAME or _is_reserved(name):
-        raise RemoteRefused(
-            f"{name!r} cannot be the name of a {what}",
-            hint="Use letters, digits, - and _, such as hub or laptop-2; not 'outside'.",
-        )
-
-
 def _check_url(root: Path, url: str) -> None:
     if not url or url.startswith("-") or not url.isprintable():
         raise RemoteRefused(
@@ -185,12 +196,6 @@ def _check_url(root: Path, url: str) -> None:
             "a store cannot be a remote of itself",
             hint="Give the path of another repository; `git init --bare PATH` makes one.",
         )
-
-
-def _known_names(known: dict[str, str]) -> str:
-    if not known:
-        return "There are none; `sc-events remote add NAME URL` adds one."
-    return f"There are: {', '.join(known)}."
 
 
 def _host() -> str:

@@ -42,6 +42,12 @@ def test_plain_git_pushes_what_the_command_prepared(cli: Cli) -> None:
     assert set(refs(cli.cwd / "hub.git")) >= {"refs/heads/main", "refs/streams/task-1"}
 
 
+def test_a_name_that_does_not_fit_makes_no_store(cli: Cli) -> None:
+    """Nothing is there afterwards that was not before."""
+    assert cli("remote", "add", "team/hub", "hub.git").code == 1
+    assert not cli.default_store.exists()
+
+
 @pytest.mark.parametrize("before", [True, False])
 def test_the_store_can_be_named_at_each_place(cli: Cli, *, before: bool) -> None:
     """After ``remote`` and after what follows it, as everywhere."""

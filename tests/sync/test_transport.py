@@ -191,6 +191,16 @@ def test_a_fetch_of_an_id_that_is_not_there_says_so(base: Path, mine: Path) -> N
     assert "changed" in error.cause
 
 
+def test_a_remote_that_lacks_objects_is_found_out(base: Path, mine: Path, tmp_path: Path) -> None:
+    """Whether it notices itself or not."""
+    theirs = base / "theirs.git"
+    first = git(theirs, "rev-parse", "refs/streams/x~1").strip()
+    (theirs / "objects" / first[:2] / first[2:]).unlink()
+    error = failure(lambda: _fetch_all(mine, f"file://{theirs}"))
+    assert error.remote == f"file://{theirs}"
+    assert first in error.stderr
+
+
 def test_a_bundle_is_a_remote(base: Path, mine: Path, tmp_path: Path) -> None:
     """Its refs are listed and fetched; one that builds on more than is here says so."""
     theirs, whole, part = base / "theirs.git", tmp_path / "whole", tmp_path / "part"
@@ -429,6 +439,18 @@ def test_silence_in_the_middle_of_a_fetch_leaves_nothing_half_done(
     assert not whole_packs(into)
 
 
+def test_silence_in_the_middle_of_a_push_moves_nothing(
+    mark: str, serve: Callable[[str], str], base: Path, mine: Path
+) -> None:
+    """Here or there."""
+    _make_large(mine)
+    with through(serve("daemon"), up=100_000, stall=True) as proxy:
+        transport = Transport(mine, f"{proxy.url}/empty.git", timeout=0.7)
+        with pytest.raises(RemoteSilent, match="while pushing"):
+            transport.push(["refs/streams/*:refs/streams/*"])
+    assert refs(base / "empty.git") == {}
+
+
 def _make_large(repository: Path) -> None:
     """Give a repository a stream of 300 kB that no compression makes smaller."""
     blob = git(repository, "hash-object", "-w", "--stdin", given=os.urandom(300_000)).strip()
@@ -445,16 +467,16 @@ def test_a_slow_remote_is_not_a_silent_one(
     """The deadline counts from the last sign of life, so a long transfer is not given up."""
     _make_large(base / "theirs.git")
     seen: list[tuple[str, int, int]] = []
-    with through(serve("daemon"), rate=100_000) as proxy:
+    with through(serve("daemon"), rate=80_000) as proxy:
         transport = Transport(
             mine,
             f"{proxy.url}/theirs.git",
-            timeout=2,
+            timeout=2.5,
             progress=lambda *told: seen.append(told),
         )
         began = time.monotonic()
         transport.fetch(["refs/streams/*"], mine / "objects")
-        assert time.monotonic() - began > 2
+        assert time.monotonic() - began > 2.5
     assert (f"Receiving objects from {proxy.url}/theirs.git", 8, 8) in seen
 
 
