@@ -132,8 +132,8 @@ class Transport:
         heard = self._run("asking for its refs", [*_LOOK, self._remote])
         if not heard.answer:
             self._check_empty()
-        lines = heard.answer.decode(errors="surrogateescape").splitlines()
-        pairs = (line.split("\t", 1) for line in lines)
+        lines = heard.answer.decode(errors="surrogateescape").split("\n")
+        pairs = (line.split("\t", 1) for line in lines if line)
         self._refs = {name: object_id for object_id, name in pairs}
         return dict(self._refs)
 
@@ -197,7 +197,7 @@ class Transport:
             raise RemoteFailed(
                 self.name,
                 "it is somebody's event store, which others do not push to",
-                heard.complaint,
+                redacted(heard.complaint),
                 hint="Push to a plain bare repository (`git init --bare PATH`), and pull from it "
                 "there; or pull from this store.",
             )
@@ -271,7 +271,7 @@ def _pushed(answer: str, complaint: str) -> list[PushedRef]:
     """The lines ``<flag> TAB <from>:<to> TAB <summary> (<reason>)`` of ``git push --porcelain``."""
     said = _remote_says.findall(complaint)
     found = []
-    for line in answer.splitlines():
+    for line in answer.split("\n"):  # a name may hold other ends of lines
         flag, *rest = line.split("\t")
         if len(rest) == 2 and flag in _STATUS:
             why = _reason(rest[1], said) if flag == "!" else ""
