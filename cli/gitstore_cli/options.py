@@ -107,6 +107,14 @@ def input_file(env: Env, name: str) -> Path:
     return path
 
 
+timeout_option = click.option(
+    "--timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="SECONDS",
+    help="Give up when the remote is silent for so long.",
+)
+
+
 def last_option(help_text: str) -> Callable[[F], F]:
     """``--last N``."""
     return click.option("--last", type=click.IntRange(min=0), metavar="N", help=help_text)

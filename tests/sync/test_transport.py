@@ -23,8 +23,9 @@ def test_refs_are_those_of_the_remote(serve: Callable[[str], str], base: Path, w
 
 
 def test_refs_leave_out_head_and_what_tags_point_to(base: Path) -> None:
-    """A tag is listed once, as it is."""
+    """A tag is listed once, as it is; a ref of one level, as a store's feed is, like any other."""
     theirs = base / "theirs.git"
+    git(theirs, "update-ref", "refs/feed", "refs/streams/x")
     commit(theirs, "refs/heads/main", "main")
     git(theirs, "-c", "user.name=t", "-c", "user.email=t@x", "tag", "-a", "-m", "t", "v1", "main")
     assert Transport(None, str(theirs)).refs() == refs(theirs)

@@ -164,24 +164,26 @@ def decode_commit(content: bytes) -> EventCommit:
     )
 
 
-def check_canonical(commit_id: str, event: EventCommit, data: bytes) -> None:
+def check_canonical(commit_id: str, event: EventCommit, data: bytes) -> bytes:
     """Raise ``MalformedCommit`` unless encoding ``event`` with ``data`` gives ``commit_id``.
 
-    It knows the commit alone; ``check_follows`` holds it against its parent.
+    It knows the commit alone; ``check_follows`` holds it against its parent. Gives the canonical
+    bytes of the metadata.
     """
     try:
         check_stream_id(event.stream_id)
         check_type(event.type)
         check_event_id(event.event_id)
-        _check_limits(event)
-        again = canonical.encode(canonical.decode(data))
-        same = again == data and encode_commit(event, data)[-1].id == commit_id
+        metadata = _check_limits(event)
+        canonical.read_canonical(data)
+        same = encode_commit(event, data)[-1].id == commit_id
         if event.parent is None or event.date < _git_date(event.time):
             check_follows(event, 0)
     except InvalidEvent as error:
         raise MalformedCommit(f"commit {commit_id} is no event: {error}") from None
     if not same:
         raise MalformedCommit(f"commit {commit_id} is not in canonical form")
+    return metadata
 
 
 def check_follows(event: EventCommit, parent_date: int) -> None:
@@ -191,11 +193,14 @@ def check_follows(event: EventCommit, parent_date: int) -> None:
         raise MalformedCommit(f"the committer date of {place} is not that of its time and parent")
 
 
-def _check_limits(event: EventCommit) -> None:
+def _check_limits(event: EventCommit) -> bytes:
+    """Raise ``InvalidEvent`` over a limit; gives the canonical bytes of the metadata."""
     if event.version >= 2**63:
         raise InvalidEvent(f"version {event.version} is over 2**63 - 1")
-    if len(canonical.encode(event.metadata, "metadata")) > MAX_METADATA:
+    metadata = canonical.encode(event.metadata, "metadata")
+    if len(metadata) > MAX_METADATA:
         raise InvalidEvent(f"its metadata has more than {MAX_METADATA} bytes")
+    return metadata
 
 
 def _commit_bytes(event: EventCommit, tree: str, line: bytes) -> bytes:

@@ -14,7 +14,7 @@ import contextlib
 import itertools
 import logging
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from gitstore.backends.git import feed
 from gitstore.backends.git.commits import GitObject
@@ -32,6 +32,7 @@ _LOG = logging.getLogger("gitstore.flush")
 _BYTES_AT_ONCE = 32 << 20
 _MOST = 64
 """Feed commits that crashes one after another may have left ahead of the journal."""
+_NOWHERE: Mapping[str, str] = {}
 
 
 class Flusher:
@@ -67,10 +68,16 @@ class Flusher:
             with self._parts.write_lock.held():
                 self._finish_intent()
 
-    def record(self, rows: Sequence[JournalRow], objects: Iterable[GitObject]) -> None:
+    def record(
+        self,
+        rows: Sequence[JournalRow],
+        objects: Iterable[GitObject],
+        ahead: Mapping[str, str] = _NOWHERE,
+    ) -> None:
         """Make a batch durable and bring it into git; the write lock is held, nothing is pending.
 
         ``rows`` continue the positions. Objects that are in git already need not be given.
+        ``ahead``: for streams, commits after ``rows`` at which their refs may stand already.
         """
         state = self._parts.journal.state()
         assert self._parts.journal.highest()[1] == state.listed, "something is pending"
@@ -78,7 +85,7 @@ class Flusher:
         keep = self._parts.objects.add([*objects, tip])
         self._parts.journal.intend(tip.id)
         try:
-            self._finish(rows, tip.id, state.feed)
+            self._finish(rows, tip.id, state.feed, ahead)
         except (EventStoreError, OSError) as error:
             # Recorded all the same: an error here would make the caller record it twice.
             _LOG.warning("a batch is recorded, but not in git yet: %s", error)
@@ -172,9 +179,15 @@ class Flusher:
         rows = [row_of_commit(parts.objects, e.commit, e.position) for e in commit.entries]
         self._finish(rows, intent, commit.parent or "")
 
-    def _finish(self, rows: Sequence[JournalRow], tip: str, base: str) -> None:
+    def _finish(
+        self,
+        rows: Sequence[JournalRow],
+        tip: str,
+        base: str,
+        ahead: Mapping[str, str] = _NOWHERE,
+    ) -> None:
         parts = self._parts
-        stuck = self._move_refs(rows, tip, {base})
+        stuck = self._move_refs(rows, tip, {base}, ahead)
         moved = [row for row in rows if row.stream not in stuck]
         stay = [row for row in rows if row.stream in stuck]
         signature = self._signature()
@@ -187,7 +200,13 @@ class Flusher:
         parts.journal.checkpoint()
         parts.index.checkpoint()
 
-    def _move_refs(self, rows: Sequence[JournalRow], tip: str, bases: set[str]) -> set[str]:
+    def _move_refs(
+        self,
+        rows: Sequence[JournalRow],
+        tip: str,
+        bases: set[str],
+        ahead: Mapping[str, str] = _NOWHERE,
+    ) -> set[str]:
         """Move the stream refs and the feed; gives the streams that did not move.
 
         Without the feed nothing has left the journal: all of them, and ``FEED`` itself.
@@ -198,7 +217,7 @@ class Flusher:
         updates = {_update_of(chain): stream for stream, chain in chains.items()}
         move_feed = RefUpdate(FEED, tip, frozenset({*bases, None}))
         failures = self._parts.refs.move([*updates, move_feed])
-        failures = [f for f in failures if not self._put_back(f, updates)]
+        failures = [f for f in failures if not self._put_back(f, updates, ahead)]
         stuck = {updates[f.update]: f.why for f in failures if f.update in updates}
         for stream, why in stuck.items():
             _LOG.warning("the ref of stream %s could not be moved: %s", stream, why)
@@ -213,13 +232,16 @@ class Flusher:
         self.contested.update(stuck)
         return set(stuck)
 
-    def _put_back(self, failure: RefFailure, updates: dict[RefUpdate, str]) -> bool:
+    def _put_back(
+        self, failure: RefFailure, updates: dict[RefUpdate, str], ahead: Mapping[str, str]
+    ) -> bool:
         """Keep a foreign tip in quarantine and put our chain in its place; whether that worked."""
         if failure.found is None and not failure.why.startswith("it is at"):
             return False
         update = failure.update
         if update in updates and failure.found is not None:
-            if self.continues(failure.found, update.new or ""):
+            known = ahead.get(updates[update]) == failure.found
+            if known or self.continues(failure.found, update.new or ""):
                 self._is_ahead = True
                 return True
             self.quarantine(update.name, failure.found)

@@ -82,9 +82,18 @@ class Git:
     def __init__(self, root: Path) -> None:
         self._root = root
 
-    def run(self, *arguments: str, stdin: bytes = b"", ends: Collection[int] = (0,)) -> bytes:
-        """Standard output of ``git <arguments>``; ``GitFailed`` unless it ends as expected."""
-        done = _run(self.command(*arguments), stdin)
+    def run(
+        self,
+        *arguments: str,
+        stdin: bytes = b"",
+        ends: Collection[int] = (0,),
+        environment: Mapping[str, str] | None = None,
+    ) -> bytes:
+        """Standard output of ``git <arguments>``; ``GitFailed`` unless it ends as expected.
+
+        ``environment``: variables added to those that are let through.
+        """
+        done = _run(self.command(*arguments), stdin, environment)
         if done.returncode not in ends:
             said, complained = (
                 text.decode(errors="replace") for text in (done.stdout, done.stderr)
@@ -98,13 +107,13 @@ class Git:
 
 
 class ObjectReader:
-    """Reads objects through one ``git cat-file --batch``, where libgit2 is not worth loading.
+    """Reads objects through one ``git cat-file``, where libgit2 is not worth loading.
 
     A context manager; not safe for threads.
     """
 
     def __init__(self, root: Path) -> None:
-        self._command = Git(root).command("cat-file", "--batch")
+        self._command = Git(root).command("cat-file", "--batch-command")
         self._child: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
@@ -117,23 +126,38 @@ class ObjectReader:
 
     def read(self, object_hex: str, kind: str = "commit") -> bytes:
         """The content of an object; ``StoreCorrupted`` where it is missing or of another kind."""
+        found, content = self._ask("contents", object_hex, kind)
+        if found != kind:
+            raise StoreCorrupted(f"{object_hex} is a {found}, not a {kind}")
+        return content
+
+    def read_at_most(self, size: int, object_hex: str, kind: str) -> bytes:
+        """The same, for an object of others; ``StoreCorrupted`` where it has more bytes."""
+        found, said = self._ask("info", object_hex, kind)
+        if found == kind and int(said) > size:
+            raise StoreCorrupted(f"{kind} {object_hex} has {int(said)} bytes, more than {size}")
+        return self.read(object_hex, kind)
+
+    def _ask(self, how: str, object_hex: str, kind: str) -> tuple[str, bytes]:
+        """What it is, and its content (or, to ``info``, its size in digits)."""
         child = self._child = self._child or _start(self._command)
         assert child.stdin is not None
         assert child.stdout is not None
+        answer: list[bytes] = []
+        content = b""
         try:
-            child.stdin.write(object_hex.encode() + b"\n")
+            child.stdin.write(f"{how} {object_hex}\n".encode())
             child.stdin.flush()
             answer = child.stdout.readline().split()
-            content = child.stdout.read(int(answer[2]) + 1)[:-1] if len(answer) == 3 else b""
+            if len(answer) == 3 and how == "contents":
+                content = child.stdout.read(int(answer[2]) + 1)[:-1]
         except BrokenPipeError:
-            answer = []
+            pass
         if not answer:  # git gives up on an object it finds damaged
             self.__exit__()
-        if len(answer) != 3 or len(content) != int(answer[2]):
+        if len(answer) != 3 or (how == "contents" and len(content) != int(answer[2])):
             raise StoreCorrupted(f"{kind} {object_hex} is missing or cannot be read")
-        if answer[1] != kind.encode():
-            raise StoreCorrupted(f"{object_hex} is a {answer[1].decode()}, not a {kind}")
-        return content
+        return answer[1].decode(), content if how == "contents" else answer[2]
 
 
 def init_bare(path: Path) -> None:
@@ -170,11 +194,12 @@ def _start(command: Sequence[str]) -> subprocess.Popen[bytes]:
         raise _no_git() from None
 
 
-def _run(command: Sequence[str], stdin: bytes) -> subprocess.CompletedProcess[bytes]:
+def _run(
+    command: Sequence[str], stdin: bytes, environment: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[bytes]:
+    variables = {**clean_environment(), **(environment or {})}
     try:
-        return subprocess.run(
-            command, input=stdin, capture_output=True, env=clean_environment(), check=False
-        )
+        return subprocess.run(command, input=stdin, capture_output=True, env=variables, check=False)
     except FileNotFoundError:
         raise _no_git() from None
 

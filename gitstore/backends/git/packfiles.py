@@ -115,13 +115,16 @@ def _lower(table: bytes, first: int) -> int:
     return low
 
 
-def bring_in(folder: Path, packs: Path) -> list[Path]:
-    """Move the packs of ``folder`` among the store's, durable; gives their ``.keep`` files."""
+def bring_in(folder: Path, packs: Path, mark: bytes = _MARK) -> list[Path]:
+    """Move the packs of ``folder`` among the store's, durable; gives their ``.keep`` files.
+
+    ``mark``: what those files hold, so that they are known again after a crash.
+    """
     keeps = []
     for made in sorted(folder.glob("pack-*.pack")):
         keep = packs / made.with_suffix(".keep").name
         if not keep.exists():
-            write_new(keep, _MARK)
+            write_new(keep, mark)
             keeps.append(keep)
         for suffix in _SUFFIXES:  # the index last: without it a pack is not looked at
             part = made.with_suffix(suffix)

@@ -8,32 +8,30 @@ acknowledged here is never displaced.
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from gitstore.backends.git.commits import EventCommit, check_canonical, check_follows
+from gitstore.backends.git.adopting import Adopter, Checked
+from gitstore.backends.git.arrivals import Arrivals
 from gitstore.backends.git.flushing import Flusher
-from gitstore.backends.git.indexfile import IndexDamaged
 from gitstore.backends.git.indexschema import StreamHead
-from gitstore.backends.git.journalschema import JournalRow
 from gitstore.backends.git.layout import FEED, STREAMS
 from gitstore.backends.git.parts import Parts
 from gitstore.backends.git.refs import RefLocked, RefUpdate
-from gitstore.backends.git.rows import NO_HEAD, row_of_commit
-from gitstore.core.errors import EventStoreError, StoreCorrupted, UnsupportedFormat
+from gitstore.core.errors import StoreCorrupted, StoreUnavailable, UnsupportedFormat
 from gitstore.core.names import encode_name
 
 _LOG = logging.getLogger("gitstore.refs")
-_AT_ONCE = 5_000
 
 
 @dataclass(slots=True)
 class Changes:
-    """What others did: ``adopted`` commits by stream, oldest first; refs ``put_back``.
+    """What others did: streams that were ``adopted``, refs that were ``put_back``.
 
     ``postponed``: a ref is ahead of what waits in the journal, and can be judged after a flush.
     """
 
-    adopted: dict[str, list[str]] = field(default_factory=dict)
+    adopted: set[str] = field(default_factory=set)
     put_back: list[str] = field(default_factory=list)
     postponed: bool = False
 
@@ -44,28 +42,32 @@ class Reconciler:
     def __init__(self, parts: Parts, flusher: Flusher) -> None:
         self._parts = parts
         self._flusher = flusher
-        self._adopting: dict[str, str] = {}
-        """Event id → commit of what this run has looked at."""
 
     def is_due(self) -> bool:
         """Whether the stream refs are not as the last flush left them; two stats and a row."""
         return self._parts.refs.signature() != self._parts.journal.state().refs
 
+    def note_moves(self) -> None:
+        """Take the refs for looked through as they are now: who holds the flush lock moved them."""
+        self._note(self._parts.refs.signature())
+
     def run(self) -> Changes:
         """Adopt what may be adopted and put the rest back; needs the flush lock."""
         self._flusher.finish_intent()
         changes = Changes()
-        self._adopting = {}
         signature = self._parts.refs.signature()
         self._check_feed()
         odd: dict[str, str] = {}
         refs = self._parts.refs.under(STREAMS, odd)
         waiting = {STREAMS + encode_name(name): name for name in self._parts.journal.streams()}
         ours = {STREAMS + encode_name(n): (n, h) for n, h in self._parts.index.heads()}
+        tips: dict[str, str] = {}
         for name, tip in refs.items():
             known = ours.get(name)
-            if known is None or known[1].commit.hex() != tip:
-                self._judge(name, tip, known[0] if known else None, waiting, changes)
+            is_elsewhere = known is None or known[1].commit.hex() != tip
+            if is_elsewhere and self._judge(name, tip, known and known[0], waiting, changes):
+                tips[name] = tip
+        self._take_in(tips, {name: head for name, (_, head) in ours.items()}, changes)
         for name, why in odd.items():
             if name in ours or name in waiting:
                 self._drop_unreadable(name, why)
@@ -76,15 +78,16 @@ class Reconciler:
         return changes
 
     def _settle(self, changes: Changes, signature: tuple[int, ...]) -> None:
-        """Take over what was decided; ``signature``: the refs as they were looked through."""
-        if changes.adopted:
-            self._adopt(changes)
-            if changes.postponed:
-                self._note(())
-        elif not (changes.put_back or changes.postponed):
+        """Note what the refs look like now; ``signature``: when they were looked through.
+
+        Recording what was adopted has noted it.
+        """
+        if changes.postponed:
+            self._note(())
+        elif changes.put_back:
+            self.note_moves()
+        elif not changes.adopted:
             self._note(signature)
-        if changes.put_back:
-            self._note(() if changes.postponed else self._parts.refs.signature())
 
     def _note(self, signature: tuple[int, ...]) -> None:
         with self._parts.write_lock.held():
@@ -92,71 +95,57 @@ class Reconciler:
 
     def _judge(
         self, name: str, tip: str, stream: str | None, waiting: dict[str, str], changes: Changes
-    ) -> None:
-        """Decide about one ref that is not where our index has it."""
+    ) -> bool:
+        """Whether a ref that is not where our index has it is to be checked, and may be adopted.
+
+        Where events of its stream wait, its fate is decided here.
+        """
         pending = waiting.get(name)
-        if pending is not None:
-            if self._is_pending(pending, tip):
-                return  # a flush was cut short; the next one goes on
-            if self._continues_pending(pending, tip):
-                changes.postponed = True
-                return
-            if not self._is_ours(tip, stream):
-                self._flusher.quarantine(name, tip)
-            head = self._parts.index.head(pending)
-            self._put_back(name, tip, head.commit.hex() if head else None, changes)
-            return
-        head = (self._parts.index.head(stream) if stream else None) or NO_HEAD
-        try:
-            chain, owner = self._check_chain(name, tip, head)
-        except IndexDamaged:
-            raise  # it is not the tip that is in doubt
-        except EventStoreError as error:
-            if not self._is_ours(tip, stream):
-                _LOG.warning("%s was moved by others and is not adopted: %s", name, error)
-                self._flusher.quarantine(name, tip)
-            self._put_back(name, tip, head.commit.hex() or None, changes)
-        else:
-            changes.adopted[owner] = chain
+        if pending is None:
+            return True
+        if self._is_pending(pending, tip):
+            return False  # a flush was cut short; the next one goes on
+        if self._continues_pending(pending, tip):
+            changes.postponed = True
+            return False
+        if not self._is_ours(tip, stream):
+            self._flusher.quarantine(name, tip)
+        head = self._parts.index.head(pending)
+        self._put_back(name, tip, head.commit.hex() if head else None, changes)
+        return False
 
-    def _check_chain(self, name: str, tip: str, head: StreamHead) -> tuple[list[str], str]:
-        """The new commits, oldest first, and their stream; raises where one fails a check."""
-        base = head.commit.hex() or None
-        chain: list[str] = []
-        at: str | None = tip
-        child: EventCommit | None = None
-        while at != base:
-            if at is None:
-                raise StoreCorrupted("it does not descend from what is recorded here")
-            event = self._parts.objects.read_event(at)
-            self._check_commit(name, at, event, child)
-            chain.append(at)
-            child, at = event, event.parent
-        if child is None or child.version != head.version + 1:
-            raise StoreCorrupted("its versions do not continue what is recorded here")
-        check_follows(child, head.date)
-        return chain[::-1], child.stream_id
-
-    def _check_commit(
-        self, name: str, commit: str, event: EventCommit, child: EventCommit | None
+    def _take_in(
+        self, tips: Mapping[str, str], ours: Mapping[str, StreamHead], changes: Changes
     ) -> None:
-        if STREAMS + encode_name(event.stream_id) != name:
-            raise StoreCorrupted(f"commit {commit} is of stream {event.stream_id!r}")
-        if child is not None:
-            if event.version != child.version - 1:
-                raise StoreCorrupted(f"{commit} has version {event.version}, below {child.version}")
-            check_follows(child, event.date)
-        data = self._parts.objects.read_data(event)
-        check_canonical(commit, event, data)
-        first = self._adopting.setdefault(event.event_id, commit)
-        if first != commit or self._is_taken(event.event_id, commit):
-            raise StoreCorrupted(f"its event id {event.event_id} stands for another event")
+        """Adopt the tips that pass the checks of a pull; put the other refs back."""
+        adopter = Adopter(self._parts, self._flusher)
+        if not tips:
+            return
+        with Arrivals() as arrivals:
+            checked = adopter.check(tips, self._parts.objects, arrivals)
+            refused = dict(checked.refused)
+            refused.update(dict.fromkeys(checked.diverged, "it does not descend from ours"))
+            for name, why in refused.items():
+                _LOG.warning("%s was moved by others and is not adopted: %s", name, why)
+                self._flusher.quarantine(name, tips[name])
+            for name in (*refused, *checked.known):
+                head = ours.get(name)
+                self._put_back(name, tips[name], head.commit.hex() if head else None, changes)
+            self._adopt(adopter, arrivals, checked, changes)
 
-    def _is_taken(self, event_id: str, commit: str) -> bool:
-        """Whether an event id stands for an event of another commit."""
-        known = {row.commit_id.hex() for row in self._parts.journal.by_ids([event_id])}
-        known |= {event.commit or "" for event in self._parts.index.by_ids([event_id])}
-        return bool(known - {commit})
+    def _adopt(
+        self, adopter: Adopter, arrivals: Arrivals, checked: Checked, changes: Changes
+    ) -> None:
+        ahead = {one.stream: one.tip for one in checked.candidates.values()}
+        passed: set[str] = set()
+        try:
+            for rows in arrivals.in_order():
+                changes.adopted.update(adopter.record(rows, ahead, passed))
+        except StoreUnavailable as error:
+            _LOG.warning("%s", error)
+            passed.update(ahead)
+        if passed:
+            changes.postponed = True  # judged again by the next run
 
     def _is_pending(self, stream: str, tip: str) -> bool:
         rows = self._parts.journal.stream_page(stream, 0, 2**63 - 1, 100_000, backwards=False)
@@ -203,38 +192,3 @@ class Reconciler:
             self._drop_unreadable(FEED, str(error))
         if self._parts.refs.read(FEED) is None and self._parts.objects.holds(tip):
             self._parts.refs.move([RefUpdate(FEED, tip, frozenset({None}))])
-
-    def _adopt(self, changes: Changes) -> None:
-        """Give the adopted events positions: by committer date, then stream, then version."""
-        journal = self._parts.journal
-        self._flusher.flush()
-        with self._parts.write_lock.held():
-            # Once more, with nothing coming meanwhile: arrival order needs what waits in front.
-            self._flusher.flush(write_locked=True)
-            last = journal.highest()[1]
-            if last > journal.state().listed:
-                changes.adopted.clear()  # the feed cannot be moved now; the next run sees to it
-                return
-            chains = [self._rows(chain) for chain in changes.adopted.values()]
-            rows = [row for chain in chains if self._continues(chain) for row in chain]
-            rows.sort(key=lambda row: (row.date, row.stream, row.version))
-            placed = [JournalRow(position, *row[1:]) for position, row in enumerate(rows, last + 1)]
-            done = 0
-            while done < len(placed) and journal.highest()[1] == journal.state().listed:
-                self._flusher.record(placed[done : done + _AT_ONCE], [])
-                done += _AT_ONCE
-            if min(done, len(placed)) < sum(map(len, chains)):
-                journal.note_refs(())  # a stream has moved on, or the feed is stuck: judge again
-
-    def _rows(self, chain: list[str]) -> list[JournalRow]:
-        return [row_of_commit(self._parts.objects, commit, 0) for commit in chain]
-
-    def _continues(self, chain: list[JournalRow]) -> bool:
-        """Whether nothing was appended since a foreign tip was checked that contradicts it."""
-        row = chain[0]
-        if any(self._is_taken(row.event_id, row.commit_id.hex()) for row in chain):
-            return False
-        if self._parts.journal.stream_page(row.stream, 0, 2**63 - 1, 1, backwards=True):
-            return False
-        head = self._parts.index.head(row.stream) or NO_HEAD
-        return (head.version, head.commit) == (row.version - 1, row.parent or b"")

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from gitstore.backends.disk.files import DIRECTORY_MODE, sync_directory, sync_file
 from gitstore.backends.git.layout import StoreLayout
+from gitstore.backends.git.packedrefs import PackedRefs, packed_content
 from gitstore.core.errors import StoreCorrupted, StoreUnavailable
 
 _LOOSE_COST = 300
@@ -28,7 +29,6 @@ _LOCK_TIMEOUT = 2.0
 _STALE_SECONDS = 600
 _OUR_MODE = 0o400
 """Of our locks, and so of the refs they become: tells them from git's, which are writable."""
-_HEADER = b"# pack-refs with: peeled fully-peeled sorted \n"
 _ID = re.compile(rb"[0-9a-f]{40}").fullmatch
 
 
@@ -65,12 +65,12 @@ class Refs:
     def __init__(self, layout: StoreLayout) -> None:
         self._layout = layout
         self._packed_key: tuple[int, ...] | None = None
-        self._packed: dict[str, bytes] = {}
+        self._packed = PackedRefs()
 
     def read(self, name: str) -> str | None:
         """The id a ref stands at, ``None`` where it is not there."""
         loose = self._read_loose(name)
-        return loose if loose is not None else self._read_packed(name)
+        return loose if loose is not None else self._packed_refs().get(name)
 
     def under(self, prefix: str, odd: dict[str, str] | None = None) -> dict[str, str]:
         """All refs whose names begin with ``prefix`` (which ends with ``/``), sorted by name.
@@ -78,21 +78,23 @@ class Refs:
         What lies there and is no ref (a symbolic one, an empty or a foreign file) is left out, and
         added to ``odd`` with what is wrong.
         """
-        found = {
-            name: line[:40].decode()
-            for name, line in self._packed_refs().items()
-            if name.startswith(prefix)
-        }
+        loose: dict[str, str] = {}
+        damaged: dict[str, str] = {}
+        # Before `packed-refs`: what `git pack-refs` moves there meanwhile is seen twice, not never.
         for name in self._walk(self._layout.root / prefix, prefix):
             try:
-                loose = self._read_loose(name)
+                value = self._read_loose(name)
             except StoreCorrupted as error:
-                found.pop(name, None)
-                if odd is not None:
-                    odd[name] = str(error)
-                continue
-            if loose is not None:
-                found[name] = loose
+                damaged[name] = str(error)
+            else:
+                if value is not None:
+                    loose[name] = value
+        found = self._packed_refs().under(prefix)
+        found.update(loose)
+        for name in damaged:
+            found.pop(name, None)
+        if odd is not None:
+            odd.update(damaged)
         return dict(sorted(found.items()))
 
     def drop_unreadable(self, name: str) -> None:
@@ -112,7 +114,7 @@ class Refs:
     def move(self, updates: Sequence[RefUpdate]) -> list[RefFailure]:
         """Move refs durably, each checked against its old values; gives those that did not move."""
         packed = _PACKED_COST + len(self._packed_refs())
-        if len(updates) * _LOOSE_COST > packed and all(update.new for update in updates):
+        if len(updates) * _LOOSE_COST > packed:
             try:
                 return self._move_packed(updates)
             except RefLocked as error:
@@ -146,26 +148,12 @@ class Refs:
             raise StoreCorrupted(f"ref {name} holds no commit id: {content[:60]!r}")
         return value.decode()
 
-    def _read_packed(self, name: str) -> str | None:
-        line = self._packed_refs().get(name)
-        return line[:40].decode() if line else None
-
-    def _packed_refs(self) -> Mapping[str, bytes]:
-        """Name → its lines in ``packed-refs`` (a peeled tag has two), kept while unchanged."""
+    def _packed_refs(self) -> PackedRefs:
+        """``packed-refs``, kept while it is unchanged."""
         key = _file_key(self._layout.packed_refs)
         if key == self._packed_key:
             return self._packed
-        packed: dict[str, bytes] = {}
-        name = ""
-        if key[0] >= 0:
-            for line in self._layout.packed_refs.read_bytes().split(b"\n"):
-                if line[:1] == b"^" and name and _ID(line[1:]):
-                    packed[name] += line + b"\n"
-                elif _ID(line[:40]) and line[40:41] == b" ":
-                    name = os.fsdecode(line[41:])
-                    packed[name] = line + b"\n"
-                elif line and line[:1] != b"#":
-                    raise StoreCorrupted(f"packed-refs has a line that is no ref: {line[:60]!r}")
+        packed = PackedRefs(self._layout.packed_refs.read_bytes() if key[0] >= 0 else b"")
         # A rewrite between stat and read would go unseen: only what stands still is kept.
         self._packed_key = key if _file_key(self._layout.packed_refs) == key else None
         self._packed = packed
@@ -203,34 +191,37 @@ class Refs:
 
     def _delete(self, name: str) -> None:
         """Take a ref away; from ``packed-refs`` first, or the old value would shine through."""
-        if name in self._packed_refs():
+        if self._packed_refs().get(name) is not None:
             with _LockFile(self._layout.packed_refs) as lock:
-                kept = {n: line for n, line in self._packed_refs().items() if n != name}
-                lock.commit(_packed_content(kept))
+                kept = self._packed_refs().lines()
+                kept.pop(name, None)
+                lock.commit(packed_content(kept))
         (self._layout.root / name).unlink(missing_ok=True)
 
     def _move_packed(self, updates: Sequence[RefUpdate]) -> list[RefFailure]:
         failures: list[RefFailure] = []
         with _LockFile(self._layout.packed_refs) as lock:
-            lines = dict(self._packed_refs())
+            lines = self._packed_refs().lines()
             loose = set(self._loose_among(updates))
             for update in updates:
                 found = self.read(update.name) if update.name in loose else _id_of(lines, update)
-                assert update.new is not None  # `move` saw to that
                 if found != update.new and found not in update.olds:
                     failures.append(RefFailure(update, f"it is at {found or 'no commit'}", found))
+                elif update.new is None:
+                    lines.pop(update.name, None)
                 else:
                     lines[update.name] = b"%b %b\n" % (
                         update.new.encode(),
                         os.fsencode(update.name),
                     )
-            lock.commit(_packed_content(lines))
+            lock.commit(packed_content(lines))
         failed = {failure.update.name for failure in failures}
         for update in updates:
             if update.name in loose and update.name not in failed:
                 failure = self._drop_loose_twin(update)
                 failures += [failure] if failure else []
-        sync_directory(self._layout.stream_refs)
+        for folder in {(self._layout.root / name).parent for name in loose}:
+            sync_directory(folder)
         return failures
 
     def _drop_loose_twin(self, update: RefUpdate) -> RefFailure | None:
@@ -247,14 +238,13 @@ class Refs:
         return None
 
     def _loose_among(self, updates: Iterable[RefUpdate]) -> Iterator[str]:
-        """Those of the refs that have a file; one listing instead of a look for each."""
-        present = {entry.name for entry in os.scandir(self._layout.stream_refs)}
+        """Those of the refs that have a file; one listing a folder instead of a look for each."""
+        present: dict[str, frozenset[str]] = {}
         for update in updates:
             folder, _, leaf = update.name.rpartition("/")
-            if folder == "refs/streams":
-                if leaf in present:
-                    yield update.name
-            elif (self._layout.root / update.name).exists():
+            if folder not in present:
+                present[folder] = _names_in(self._layout.root / folder)
+            if leaf in present[folder]:
                 yield update.name
 
 
@@ -288,11 +278,6 @@ class _LockFile:
         os.close(self._descriptor)
         if self._ours:  # after a commit the name may be another process's lock
             self._lock.unlink(missing_ok=True)
-
-
-def _packed_content(lines: Mapping[str, bytes]) -> bytes:
-    names = sorted(lines, key=os.fsencode)
-    return _HEADER + b"".join([lines[name] for name in names])
 
 
 def _lock(path: Path) -> int:
@@ -331,6 +316,13 @@ def _drop_empty_directory(path: Path) -> None:
     if path.is_dir():
         for folder, _, _ in os.walk(path, topdown=False):
             Path(folder).rmdir()
+
+
+def _names_in(folder: Path) -> frozenset[str]:
+    try:
+        return frozenset(entry.name for entry in os.scandir(folder))
+    except (FileNotFoundError, NotADirectoryError):
+        return frozenset()
 
 
 def _id_of(lines: Mapping[str, bytes], update: RefUpdate) -> str | None:

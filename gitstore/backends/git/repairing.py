@@ -36,6 +36,7 @@ from gitstore.backends.git.refs import RefUpdate
 from gitstore.backends.git.repository import CONFIG, check_format, format_objects
 from gitstore.backends.git.restoring import restore_commits, restore_spilled
 from gitstore.backends.git.salvaging import put, salvage_objects, set_aside, write_objects
+from gitstore.backends.git.typechecks import check_types
 from gitstore.core.errors import EventStoreError
 
 _MINIMAL = f"[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n\tbare = true\n{CONFIG}"
@@ -53,7 +54,7 @@ def repair(parts: Parts) -> list[JournalRow]:
     salvaged = prepare_journal(parts)
     mend_index(parts)
     with parts.flush_lock.held():
-        if list(typeindex.check_types(parts)):
+        if list(check_types(parts)):
             typeindex.rebuild(parts)
     return salvaged
 

@@ -146,7 +146,25 @@ def check_format(layout: StoreLayout, refs: Refs, objects: Objects) -> None:
             hint="Give the path of a store, or one that does not exist yet.",
         )
     if at != format_objects()[-1].id:
-        _check_other_format(layout.root, objects.read(at))
+        check_format_commit(layout.root, objects.read(at))
+
+
+def check_format_commit(where: object, commit: bytes) -> None:
+    """Raise ``UnsupportedFormat`` unless this commit on ``FORMAT`` says this format's number.
+
+    A later release may word the pages anew; only the number counts. ``where``: whose commit it is.
+    """
+    subject = commit.partition(b"\n\n")[2].partition(b"\n")[0].decode(errors="replace")
+    match = re.fullmatch(r"gitstore format (\d+)", subject)
+    if match is None:
+        raise UnsupportedFormat(
+            f"{where} is a git repository, but no event store: {FORMAT} says {subject!r:.80}",
+            hint="Give the path of a store, or one that does not exist yet.",
+        )
+    if int(match[1]) != FORMAT_VERSION:
+        raise UnsupportedFormat(
+            f"the store at {where} has format {match[1]}, this version knows {FORMAT_VERSION}"
+        )
 
 
 def store_id(objects: Objects, tip: str) -> str:
@@ -212,18 +230,3 @@ def _fill(layout: StoreLayout, clock: Clock) -> None:
         for name in names:
             path = Path(folder, name)
             path.chmod(path.stat().st_mode & 0o700)
-
-
-def _check_other_format(root: Path, commit: bytes) -> None:
-    """A later release may word the pages anew; only the number of the format counts."""
-    subject = commit.partition(b"\n\n")[2].partition(b"\n")[0].decode(errors="replace")
-    match = re.fullmatch(r"gitstore format (\d+)", subject)
-    if match is None:
-        raise UnsupportedFormat(
-            f"{root} is a git repository, but no event store: {FORMAT} says {subject!r:.80}",
-            hint="Give the path of a store, or one that does not exist yet.",
-        )
-    if int(match[1]) != FORMAT_VERSION:
-        raise UnsupportedFormat(
-            f"the store at {root} has format {match[1]}, this version knows {FORMAT_VERSION}"
-        )

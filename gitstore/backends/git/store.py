@@ -10,13 +10,14 @@ import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 from gitstore.backends.disk.files import disk_errors_told, holds_wal
 from gitstore.backends.git import clones, repairing, repository
 from gitstore.backends.git.automatic import AutomaticMaintenance
 from gitstore.backends.git.background import BackgroundFlush
 from gitstore.backends.git.clones import ReadOnlyClone
+from gitstore.backends.git.exchanging import Exchange
 from gitstore.backends.git.findings import Progress, VerifyReport
 from gitstore.backends.git.flushing import Flusher
 from gitstore.backends.git.gitcommand import check_version
@@ -42,6 +43,7 @@ from gitstore.core.protocol import Capabilities, Handler
 from gitstore.core.subscriptions import Subscriptions
 
 _LOG = logging.getLogger("gitstore.store")
+T = TypeVar("T")
 
 
 class GitEventStore(BaseEventStore):
@@ -135,6 +137,13 @@ class GitEventStore(BaseEventStore):
     def store_id(self) -> str:
         self._check_readable()
         return self._parts.journal.state().store_id
+
+    @property
+    def exchange(self) -> Exchange:
+        """The way in and out for histories of other stores; see ``exchanging``."""
+        self._check_writable()
+        self._wrote = True
+        return Exchange(self._parts, self._flusher, self._upkeep, self._subscriptions)
 
     def append(self, event: DomainEvent, expected_version: ExpectedVersion = ANY) -> RecordedEvent:
         return self._append([Proposal.of(event)], {event.stream_id: expected_version})[0]
@@ -296,6 +305,11 @@ class GitEventStore(BaseEventStore):
         return self._upkeep.with_sound_index(
             lambda: take_status(self._parts, self._flusher.contested)
         )
+
+    def examine(self, act: Callable[[Parts], T]) -> T:
+        """What ``act`` finds in the store's parts, which it only reads; twice after a repair."""
+        self._check_readable()
+        return self._upkeep.with_sound_index(lambda: act(self._parts))
 
     def close(self) -> None:
         if self._closed.is_set() or os.getpid() != self._process:

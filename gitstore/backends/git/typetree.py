@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 
 from gitstore.backends.git.commits import GitObject
@@ -51,6 +52,10 @@ class NotesTree:
         """Let a folder that was only read go from memory."""
         self._folders.pop(name, None)
 
+    def entry(self, name: str) -> TreeEntry | None:
+        """The root's entry; ``None`` where there is none, or where it has changed since."""
+        return None if name in self._changed else self._root.get(name)
+
     def note(self, key: str) -> str | None:
         """The id of the note on the object ``key``, ``None`` where there is none."""
         entry = self._root.get(key) or self.folder(key[:2]).get(key[2:])
@@ -69,6 +74,24 @@ class NotesTree:
             yield note
             number += 1
 
+    def lacking(self, type_name: str, day: str, lines: Sequence[Line]) -> list[Line]:
+        """Those of the lines that stand in no note of their type and day."""
+        left = {line[3]: line for line in lines}
+        for content in self.pages(type_name, day):
+            for text in content.split(b"\n"):
+                left.pop(text + b"\n", None)
+            if not left:
+                break
+        return list(left.values())
+
+    def pages(self, type_name: str, day: str) -> Iterator[bytes]:
+        """The notes of a type and day, from the first on."""
+        keys = self.folder(folder_of(type_name))
+        for number in itertools.count(1):
+            if key_name(day, number) not in keys:
+                return
+            yield self._read(self._note_of(type_name, key_name(day, number)), "blob")
+
     def changed(self) -> Iterator[GitObject]:
         """The trees that are new, the root last."""
         for name in sorted(self._changed):
@@ -85,11 +108,14 @@ class NotesTree:
             number += 1
         if key_name(day, number) not in keys:
             return number, []
-        note = self.note(key_blob(type_name, key_name(day, number)).id)
-        if note is None:
-            raise StoreCorrupted(f"the type index has no note for {type_name} {day}")
-        held = split_note(self._read(note, "blob"))
+        held = split_note(self._read(self._note_of(type_name, key_name(day, number)), "blob"))
         return (number, held) if len(held) < MOST_LINES else (number + 1, [])
+
+    def _note_of(self, type_name: str, name: str) -> str:
+        note = self.note(key_blob(type_name, name).id)
+        if note is None:
+            raise StoreCorrupted(f"the type index has no note for {type_name} {name}")
+        return note
 
     def _put(self, folder: str, name: str, object_hex: str) -> bool:
         """Set an entry; whether it was another before."""

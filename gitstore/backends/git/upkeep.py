@@ -6,14 +6,15 @@ each append, whether others moved refs or took the journal away; and it flushes.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import math
 import sqlite3
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
-from gitstore.backends.git import recovery, typeindex
+from gitstore.backends.git import incoming, recovery, typeindex
 from gitstore.backends.git.flushing import Flusher
 from gitstore.backends.git.gitcommand import Git
 from gitstore.backends.git.heads import Heads
@@ -21,6 +22,7 @@ from gitstore.backends.git.indexfile import IndexDamaged
 from gitstore.backends.git.journalschema import JournalRow
 from gitstore.backends.git.parts import Parts
 from gitstore.backends.git.reconciling import Reconciler
+from gitstore.backends.git.refs import RefFailure, RefUpdate
 from gitstore.backends.git.rows import is_sound
 from gitstore.core.errors import EventStoreError, FlushFailed, StoreUnavailable
 
@@ -81,6 +83,7 @@ class Upkeep:
             try:
                 self._reconcile_locked()
                 if for_writing:
+                    incoming.clear_leftovers(self._parts.layout)
                     self._flush_locked()
                     recovery.begin_again_where_copied(self._parts)
             except StoreUnavailable as error:
@@ -93,6 +96,8 @@ class Upkeep:
         if self._reconciler.is_due():
             return True
         if for_writing and (self._parts.flush_lock.is_marked() or journal.is_copy()):
+            return True
+        if for_writing and incoming.has_leftovers(self._parts.layout):
             return True
         return for_writing and (journal.state().intent is not None or journal.count() > 0)
 
@@ -114,6 +119,27 @@ class Upkeep:
         if self._parts.flush_lock.interrupted:
             self._flusher.clear_leftovers()
             self._parts.flush_lock.interrupted = False
+
+    @contextlib.contextmanager
+    def still(self) -> Iterator[None]:
+        """Hold the flush lock, with all in git that is recorded and can be moved there."""
+        with self._parts.flush_lock.held():
+            self._replace_journal_locked()
+            self._with_mended_index(self._flush_once)
+            yield
+
+    def move_refs(self, updates: Sequence[RefUpdate]) -> list[RefFailure]:
+        """Move refs that are not the store's own, such as those of remotes.
+
+        So that no later append looks through all refs for it. Gives those that did not move.
+        """
+        with self._parts.flush_lock.held():
+            self._with_mended_index(self._reconcile_locked)
+            is_known = not self._reconciler.is_due()
+            failures = self._parts.refs.move(updates)
+            if is_known:
+                self._reconciler.note_moves()
+        return failures
 
     def index_types(self, *, only_if_due: bool = False) -> None:
         """Bring ``refs/notes/types`` up to what is in git; see ``typeindex.update``."""

@@ -15,7 +15,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import NamedTuple
 
-from gitstore.backends.git import typeindex
 from gitstore.backends.git.checking_files import check_frame, check_objects
 from gitstore.backends.git.checking_refs import (
     RefsFound,
@@ -38,6 +37,7 @@ from gitstore.backends.git.gitcommand import Git, GitFailed
 from gitstore.backends.git.layout import FEED, STREAMS, TYPES
 from gitstore.backends.git.objects import Objects
 from gitstore.backends.git.parts import Parts
+from gitstore.backends.git.typechecks import check_types
 from gitstore.core.errors import EventStoreError, StoreCorrupted
 
 _FEW = 2_000
@@ -115,7 +115,7 @@ class Verifier:
         self._parts.journal.check()
 
     def _types(self) -> Iterator[Finding]:
-        for message in typeindex.check_types(self._parts):
+        for message in check_types(self._parts):
             yield Finding("types", message, ref=TYPES, repairable=True)
 
     def _fsck(self) -> Iterator[Finding]:

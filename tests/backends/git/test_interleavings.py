@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from gitstore import DomainEvent, StoreUnavailable, WrongExpectedVersion, open_store
-from gitstore.backends.git import background, reconciling, refs
+from gitstore.backends.git import arrivals, background, refs
 from gitstore.backends.git.background import BackgroundFlush
 from gitstore.backends.git.flushing import Flusher
 from gitstore.backends.git.index import Index
@@ -188,7 +188,7 @@ def test_an_adoption_in_parts_stops_where_the_feed_is_stuck(
     store: GitEventStore, place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No part of what was adopted is listed before the part in front of it."""
-    monkeypatch.setattr(reconciling, "_AT_ONCE", 5)
+    monkeypatch.setattr(arrivals, "AT_ONCE", 5)
     monkeypatch.setattr(refs, "_LOCK_TIMEOUT", 0.1)
     store.append(DomainEvent("task-0", "Noted", 1))
     store.flush()

@@ -16,7 +16,7 @@ from gitstore import DomainEvent
 from gitstore.backends.git.background import BackgroundFlush
 from gitstore.backends.git.commits import EventCommit, GitObject, encode_commit
 from gitstore.backends.git.layout import tracked
-from gitstore.backends.git.relating import Relation, relate, stream_of
+from gitstore.backends.git.relating import Relation, read_tip, relate
 from gitstore.backends.git.store import GitEventStore
 from gitstore.core.errors import StoreCorrupted
 from tests.backends.git.witness import reopen
@@ -116,9 +116,9 @@ def test_as_a_reader_of_both_would_say(
 
 
 @pytest.mark.parametrize("flushed", [0, 2, 3, 4, 6, 7])
-def test_some_of_ours_waits(tmp_path: Path, flushed: int) -> None:
+def test_some_of_ours_waits(place: Path, flushed: int) -> None:
     """It makes no difference which of our events are in git already."""
-    with reopen(tmp_path / "a.git") as a, reopen(tmp_path / "b.git") as b:
+    with reopen(place / "a.git") as a, reopen(place / "b.git") as b:
         for n in range(7):
             a.append(event(n, "" if n < 4 else "a"))
             if n + 1 == flushed:
@@ -128,9 +128,9 @@ def test_some_of_ours_waits(tmp_path: Path, flushed: int) -> None:
         assert relation(a, b, tip) == Relation("diverged", 3, 2, 4)
 
 
-def test_equal_tips_are_not_read(tmp_path: Path) -> None:
+def test_equal_tips_are_not_read(place: Path) -> None:
     """A tip that is ours too is not looked at; theirs may have lost it."""
-    with reopen(tmp_path / "a.git") as a, reopen(tmp_path / "b.git") as b:
+    with reopen(place / "a.git") as a, reopen(place / "b.git") as b:
         fill(a, 4, 0, "a")
         tip = fill(b, 4, 0, "b")
         b.flush()
@@ -138,9 +138,9 @@ def test_equal_tips_are_not_read(tmp_path: Path) -> None:
             assert relation(a, b, tip) == Relation("identical", 0, 0, 4)
 
 
-def test_only_above_the_fork_is_read(tmp_path: Path) -> None:
+def test_only_above_the_fork_is_read(place: Path) -> None:
     """Of theirs each commit after the fork is read, once, and none that both have."""
-    with reopen(tmp_path / "a.git") as a, reopen(tmp_path / "b.git") as b:
+    with reopen(place / "a.git") as a, reopen(place / "b.git") as b:
         fill(a, 50, 3, "a")
         tip = fill(b, 50, 2, "b")
         b.flush()
@@ -155,9 +155,9 @@ def test_only_above_the_fork_is_read(tmp_path: Path) -> None:
         assert read == above
 
 
-def test_an_older_tip_takes_one_read(tmp_path: Path) -> None:
+def test_an_older_tip_takes_one_read(place: Path) -> None:
     """Where theirs is an older commit of ours, that alone is read."""
-    with reopen(tmp_path / "a.git") as a, reopen(tmp_path / "b.git") as b:
+    with reopen(place / "a.git") as a, reopen(place / "b.git") as b:
         fill(a, 9, 20, "a")
         tip = fill(b, 9, 0, "b")
         b.flush()
@@ -171,9 +171,9 @@ def test_an_older_tip_takes_one_read(tmp_path: Path) -> None:
         assert read == [tip]
 
 
-def test_neither_has_it(tmp_path: Path) -> None:
+def test_neither_has_it(place: Path) -> None:
     """A stream that nobody has is the same on both sides."""
-    with reopen(tmp_path / "a.git") as a:
+    with reopen(place / "a.git") as a:
         assert relation(a, a, "", "task-none") == Relation("identical", 0, 0, 0)
 
 
@@ -201,9 +201,9 @@ BELOW_THE_TIP = ("version jumps", "version stays", "other stream below", "parent
 
 @pytest.mark.parametrize("why", sorted(FORGED))
 @pytest.mark.parametrize("ours", [0, 3], ids=["new", "known"])
-def test_malformed_theirs(tmp_path: Path, why: str, ours: int) -> None:
+def test_malformed_theirs(place: Path, why: str, ours: int) -> None:
     """What is no history of the stream is refused with a sentence that names the commit."""
-    with reopen(tmp_path / "a.git") as a, reopen(tmp_path / "b.git") as b:
+    with reopen(place / "a.git") as a, reopen(place / "b.git") as b:
         fill(a, ours, 0, "a")
         chain = FORGED[why]
         b._parts.objects.add(chain)
@@ -214,17 +214,17 @@ def test_malformed_theirs(tmp_path: Path, why: str, ours: int) -> None:
             relation(a, b, chain[-1].id)
 
 
-def test_the_stream_of_a_ref(tmp_path: Path) -> None:
+def test_the_stream_of_a_ref(place: Path) -> None:
     """A ref's stream is what its tip says, where that fits the ref; hashed names too."""
     long = "task-" + "x" * 300
-    with reopen(tmp_path / "a.git") as a:
+    with reopen(place / "a.git") as a:
         tips = {name: fill(a, 1, 0, "", name) for name in (STREAM, long)}
         a.flush()
         refs = a._parts.refs.under("refs/streams/")
         read = a._parts.objects.read
-        assert {stream_of(name, tip, read) for name, tip in refs.items()} == {STREAM, long}
+        assert {read_tip(name, tip, read).stream_id for name, tip in refs.items()} == {STREAM, long}
         with pytest.raises(StoreCorrupted, match="not of this ref's"):
-            stream_of("refs/streams/task-1", tips[STREAM], read)
+            read_tip("refs/streams/task-1", tips[STREAM], read)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,253 @@
+"""Exchange: the inside of a git store for those who bring histories in and take them out.
+
+Nothing here speaks to a remote. What a remote has is fetched into ``incoming()``; ``track`` notes
+where its refs stand, and ``adopt`` takes its streams in.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from gitstore.backends.git import typejoining
+from gitstore.backends.git.adopting import Adopter, Checked
+from gitstore.backends.git.arrivals import Arrivals
+from gitstore.backends.git.findings import Progress, silent
+from gitstore.backends.git.flushing import Flusher
+from gitstore.backends.git.incoming import Incoming
+from gitstore.backends.git.journalschema import JournalRow
+from gitstore.backends.git.layout import QUARANTINE, REMOTES, STREAMS, StoreLayout
+from gitstore.backends.git.parts import Parts
+from gitstore.backends.git.refs import RefUpdate
+from gitstore.backends.git.relating import Relation
+from gitstore.backends.git.rows import recorded
+from gitstore.backends.git.upkeep import Upkeep
+from gitstore.core.errors import StoreCorrupted, StoreUnavailable, UnsupportedFormat
+from gitstore.core.names import decode_name, encode_name, is_hashed
+from gitstore.core.subscriptions import Subscriptions
+
+_LOG = logging.getLogger("gitstore.exchange")
+
+
+@dataclass(slots=True)
+class Adoption:
+    """What became of the tips of a remote's streams.
+
+    - ``adopted``: streams that moved on here, each with its version before and after.
+    - ``diverged``: streams in which both sides recorded something after the last common event.
+    - ``refused``: full names of refs, each with what is wrong with its history.
+    """
+
+    adopted: dict[str, tuple[int, int]] = field(default_factory=dict)
+    diverged: dict[str, Relation] = field(default_factory=dict)
+    refused: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def events(self) -> int:
+        """How many events were recorded here."""
+        return sum(after - before for before, after in self.adopted.values())
+
+
+class Exchange:
+    """What a store gives to push, pull, clone and compare."""
+
+    def __init__(
+        self, parts: Parts, flusher: Flusher, upkeep: Upkeep, subscriptions: Subscriptions
+    ) -> None:
+        self.parts = parts
+        self._flusher = flusher
+        self._upkeep = upkeep
+        self._subscriptions = subscriptions
+
+    @property
+    def layout(self) -> StoreLayout:
+        """Where things lie in the store."""
+        return self.parts.layout
+
+    @property
+    def contested(self) -> dict[str, str]:
+        """Streams whose refs the last flush could not move, and why; they wait in the journal."""
+        return dict(self._flusher.contested)
+
+    def tips(self) -> dict[str, str]:
+        """Our stream refs, full names, and the commits they stand at, after a flush.
+
+        Raises what ``GitEventStore.flush`` does.
+        """
+        self._upkeep.flush()
+        return self.parts.refs.under(STREAMS)
+
+    def incoming(self) -> Incoming:
+        """A place to fetch into, for a ``with`` block."""
+        return Incoming(self.parts)
+
+    def adopt(
+        self,
+        tips: Mapping[str, str],
+        source: str,
+        incoming: Incoming | None = None,
+        progress: Progress | None = None,
+    ) -> Adoption:
+        """Take in the streams of a remote called ``source``, as far as they pass every check.
+
+        ``tips``: full names under ``refs/streams/`` there, and their commits, which are in the
+        store or in ``incoming``; that is kept where anything comes of it. Streams of ours that are
+        not among them are left as they are.
+
+        A stream that continues ours is recorded, as if it were appended here: in an order that
+        depends on the events alone, with positions, for followers and subscribers. A ref whose
+        history fails a check is kept as ``refs/quarantine/<source>/streams/<name>`` until it is
+        in order again. Cut short at any point, a repetition goes on from there.
+
+        Raises ``StoreUnavailable`` where the store cannot be written; what was recorded until then
+        stays.
+        """
+        adoption = Adoption()
+        ours = self.parts.refs.under(STREAMS)
+        left = {name: tip for name, tip in tips.items() if ours.get(name) != tip}
+        while left:
+            left = self._upkeep.with_sound_index(
+                lambda: self._take_in(left, incoming, adoption, progress or silent)  # noqa: B023
+            )
+        self._keep_aside(tips, source, adoption.refused)
+        return adoption
+
+    def track(self, moves: Mapping[str, str | None]) -> None:
+        """Note where a remote's refs stand: refs under ``refs/remotes/``, ``None`` to forget one.
+
+        A stream's old tip that only this ref held, because the remote has rewritten or deleted the
+        stream and we have not taken it in, is kept as ``refs/quarantine/<remote>/rewritten/…``.
+        Raises ``StoreUnavailable`` where refs cannot be moved.
+        """
+        assert all(name.startswith(REMOTES) for name in moves), "not the refs of a remote"
+        olds = self.parts.refs.under(REMOTES)
+        moved = {name: new for name, new in moves.items() if olds.get(name) != new}
+        kept = dict(self._rewritten(moved, olds))
+        self._move({**kept, **moved})
+
+    def join_types(self, theirs: str | None) -> str | None:
+        """Bring our type index up to date on top of a remote's, whose objects are here.
+
+        See ``typejoining.join``, for what it gives too; waits for the flush lock.
+        """
+
+        def join() -> str | None:
+            with self.parts.flush_lock.held():
+                return typejoining.join(self.parts, theirs)
+
+        return self._upkeep.with_sound_index(join)
+
+    def _take_in(
+        self,
+        tips: Mapping[str, str],
+        incoming: Incoming | None,
+        adoption: Adoption,
+        progress: Progress,
+    ) -> dict[str, str]:
+        """One round; gives the tips of streams that were appended to meanwhile."""
+        adopter = Adopter(self.parts, self._flusher, self._enqueue)
+        objects = incoming.objects if incoming else self.parts.objects
+        with Arrivals() as arrivals:
+            checked = adopter.check(tips, objects, arrivals, progress)
+            if incoming and len(checked.known) < len(tips):
+                incoming.keep()
+            adoption.refused.update(checked.refused)
+            adoption.diverged.update(checked.diverged.values())
+            return self._record(adopter, arrivals, checked, adoption, progress)
+
+    def _record(
+        self,
+        adopter: Adopter,
+        arrivals: Arrivals,
+        checked: Checked,
+        adoption: Adoption,
+        progress: Progress,
+    ) -> dict[str, str]:
+        chains = {one.stream: one for one in checked.candidates.values()}
+        total = sum(one.chain.last - one.chain.first + 1 for one in chains.values())
+        done = 0
+        passed: set[str] = set()
+        for rows in arrivals.in_order():
+            with self._upkeep.still():
+                arrived = adopter.record(rows, {}, passed)
+            self._subscriptions.deliver()
+            for stream, count in arrived.items():
+                begin = chains[stream].chain.first - 1
+                before, after = adoption.adopted.get(stream, (begin, begin))
+                adoption.adopted[stream] = (before, after + count)
+            done += len(rows)
+            progress("Recording events", done, total)
+        if chains:
+            self._upkeep.forget_heads()
+        return {chains[stream].name: chains[stream].tip for stream in passed}
+
+    def _enqueue(self, rows: Sequence[JournalRow]) -> None:
+        if self._subscriptions:
+            self._subscriptions.enqueue(map(recorded, rows))
+
+    def _keep_aside(self, tips: Mapping[str, str], source: str, refused: Mapping[str, str]) -> None:
+        """Keep the refused tips under refs of their own, and let go of those in order again."""
+        prefix = f"{QUARANTINE}{source}/streams/"
+        kept = self.parts.refs.under(prefix)
+        moves: dict[str, str | None] = {}
+        for name in sorted(tips):
+            place = prefix + _leaf(name)
+            if name in refused:
+                while moves.get(place) is not None:  # a foreign name, encoded, is another's own
+                    place += "_"
+                moves[place] = tips[name]
+            elif place in kept:
+                moves.setdefault(place, None)
+        self._move({name: new for name, new in moves.items() if kept.get(name) != new})
+
+    def _rewritten(
+        self, moves: Mapping[str, str | None], olds: Mapping[str, str]
+    ) -> Iterator[tuple[str, str]]:
+        """Where to keep the old tips of streams that nothing else holds."""
+        for name, new in moves.items():
+            remote, is_stream, leaf = name.removeprefix(REMOTES).partition("/streams/")
+            old = olds.get(name)
+            if old is not None and is_stream and self._is_only_copy(old, new):
+                _LOG.warning("%s was rewritten there; what it held is kept", name)
+                yield self._free_place(f"{QUARANTINE}{remote}/rewritten/{leaf}", old), old
+
+    def _is_only_copy(self, old: str, new: str | None) -> bool:
+        """Whether ``old`` is an event that is neither ours nor below ``new``."""
+        try:
+            event = self.parts.objects.read_event(old)
+        except (StoreCorrupted, UnsupportedFormat):
+            return False
+        ours = self.parts.index.commit_at(event.stream_id, event.version)
+        if ours is not None and ours.hex() == old:
+            return False
+        return new is None or not self._flusher.continues(new, old)
+
+    def _free_place(self, name: str, tip: str) -> str:
+        """``name``, or with a number where another tip is kept there."""
+        number = 1
+        place = name
+        while self.parts.refs.read(place) not in (None, tip):
+            number += 1
+            place = f"{name}-{number}"
+        return place
+
+    def _move(self, moves: Mapping[str, str | None]) -> None:
+        olds = {name: self.parts.refs.read(name) for name in moves}
+        failures = self._upkeep.move_refs(
+            [RefUpdate(name, new, frozenset({olds[name]})) for name, new in moves.items()]
+        )
+        if failures:
+            raise StoreUnavailable(
+                f"{len(failures)} refs could not be moved, "
+                f"the first {failures[0].update.name}: {failures[0].why}",
+                hint="Try again; where a lock of a dead git process is named, remove it.",
+            )
+
+
+def _leaf(name: str) -> str:
+    """The name under which a refused ref is kept: as it is, or encoded where it is foreign."""
+    leaf = name.removeprefix(STREAMS)
+    if decode_name(leaf) is not None or is_hashed(leaf):
+        return leaf
+    return encode_name(leaf.encode(errors="backslashreplace").decode())
