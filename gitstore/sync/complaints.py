@@ -8,8 +8,8 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-_userinfo = re.compile(r"((?:https?|ftps?)://)[^/@\s'\"]+@", re.IGNORECASE)
-_password = re.compile(r"(://[^/@:\s'\"]*):[^/@\s'\"]*@")
+_userinfo = re.compile(r"((?:https?|ftps?)://)[^/\s'\"]+@", re.IGNORECASE)
+_password = re.compile(r"(://[^/@:\s'\"]*):[^/\s'\"]*@")
 
 
 def redacted(text: str) -> str:
@@ -31,7 +31,7 @@ class Complaint(NamedTuple):
 def explain(stderr: str) -> Complaint:
     """The cause behind what git said; for one that is not known here, git's own words."""
     lines = [line.strip() for line in stderr.splitlines()]
-    told = "\n".join(line for line in lines if line and line not in _SAYS_NOTHING)
+    told = "\n".join(line for line in lines if line and not _says_nothing(line))
     if not told:
         return _BROKEN_OFF
     for pattern, complaint in _KNOWN:
@@ -42,11 +42,10 @@ def explain(stderr: str) -> Complaint:
 
 
 _fatal = re.compile(r"^(?:fatal|error): (.*)", re.MULTILINE)
-_SAYS_NOTHING = (
-    "fatal: Could not read from remote repository.",
-    "Please make sure you have the correct access rights",
-    "and the repository exists.",
-)
+_says_nothing = re.compile(
+    r"fatal: Could not read from remote repository\.|Please make sure you have the correct access"
+    r"|and the repository exists\.|Cloning into "
+).match
 _ASK_GIT = "Try plain `git ls-remote` with its URL, which shows all that git has to say."
 _BROKEN_OFF = Complaint(
     "the connection broke off in the middle",
@@ -111,12 +110,22 @@ _CAUSES = {
     r"request for unadvertised object|not our ref|couldn't find remote ref": Complaint(
         "it has changed since it was looked at", "Run the command again.", lacks_ref=True
     ),
-    r"permission denied|insufficient permission|read-only file system": Complaint(
+    r"permission denied|insufficient permission|unable to create temporary": Complaint(
         "permission was denied", "Check who may write there."
+    ),
+    r"did not send all necessary objects": Complaint(
+        "it has not all that its refs stand for", "Look there with `git fsck`."
+    ),
+    r"exceeds maximum allowed size": Complaint(
+        "it takes no push of that size", "Ask whoever runs it to raise receive.maxInputSize."
     ),
     r"no space left on device|quota exceeded": Complaint(
         "no space is left, there or here",
         "Make room, then run the command again; it goes on from where it stopped.",
+    ),
+    r"unpack failed": Complaint(
+        "it could not take in what was sent",
+        "Look there with `git fsck`, and for room on its disk.",
     ),
     r"does not appear to be a git repository|does not look like a bundle": _NO_REPOSITORY,
     r"not a git repository|repository '[^']*' does not exist": _NO_REPOSITORY,

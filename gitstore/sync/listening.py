@@ -83,7 +83,7 @@ def _start(
     without = [part for name in os.environ if name not in wanted for part in ("-u", name)]
     if without:
         command = ["env", *without, *command]
-    process = Git(cwd).execute(command, istream=given, as_process=True, env=wanted)
+    process = Git(cwd).execute(command, istream=given, as_process=True, env=wanted, shell=False)
     assert isinstance(process, Git.AutoInterrupt)
     child, process.proc = process.proc, None  # it is ended here, with all it has started
     assert child is not None

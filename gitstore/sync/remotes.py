@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import re
 import socket
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
 from urllib.parse import unquote, urlsplit
@@ -26,8 +27,7 @@ _MACHINE = "gitstore.machine"
 _MAX_NAME = 100
 _FETCHED = (f"{STREAMS}*", f"{FORMAT}*", f"{TYPES}*", f"{FEEDS}*")
 """Patterns, because git takes it for an error that a single ref is not there."""
-_is_reserved = re.compile(r"outside(?:-\d+)?").fullmatch
-"""What plain git moved in this very store stands under these names in quarantine."""
+_is_reserved = re.compile(r"outside(?:-\d+)?").fullmatch  # names of the quarantine of our own
 _is_url = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://|[^/\s]+:").match
 
 Change = Literal["added", "completed", "unchanged"]
@@ -35,6 +35,15 @@ Change = Literal["added", "completed", "unchanged"]
 
 class RemoteRefused(EventStoreError):
     """A remote cannot be what was asked for, or is not there; nothing was changed."""
+
+
+def unknown(name: str, known: Iterable[str]) -> RemoteRefused:
+    """The error of a remote that is not there; it says which are."""
+    there = ", ".join(known)
+    none = "There are none; `sc-events remote add NAME URL` adds one."
+    return RemoteRefused(
+        f"there is no remote {name!r}", hint=f"There are: {there}." if there else none
+    )
 
 
 def urls(root: Path) -> dict[str, str]:
@@ -50,6 +59,17 @@ def urls(root: Path) -> dict[str, str]:
         key, _, url = entry.partition("\n")
         found.setdefault(key.removeprefix("remote.").removesuffix(".url"), url)
     return dict(sorted(found.items()))
+
+
+def check_name(name: str, what: str = "remote") -> None:
+    """``RemoteRefused`` unless ``name`` can stand in refs, as that of a remote or a machine."""
+    fits = name.isascii() and name.isprintable() and encode_name(name) == name
+    if name and fits and len(name) <= _MAX_NAME and not _is_reserved(name):
+        return
+    hint = "Use letters, digits, - and _, such as hub or laptop-2."
+    if _is_reserved(name):
+        hint = "That stands for what plain git moved in the store itself; choose another."
+    raise RemoteRefused(f"{name!r} cannot be the name of a {what}", hint=hint)
 
 
 def resolved(url: str, folder: Path) -> str:
@@ -69,7 +89,7 @@ def add(root: Path, name: str, url: str) -> Change:
     that is there with this URL gets what it lacks. Raises ``RemoteRefused`` for a name that is
     taken or does not fit, and for a URL that git would not take for one, or that is this store.
     """
-    _check_name(name, "remote")
+    check_name(name)
     url = resolved(url, Path.cwd())
     _check_url(root, url)
     with FileLock(root / "HEAD").held():
@@ -97,7 +117,7 @@ def remove(root: Path, name: str) -> int:
     with FileLock(root / "HEAD").held():
         known = urls(root)
         if name not in known:
-            raise RemoteRefused(f"there is no remote {name!r}", hint=_known_names(known))
+            raise unknown(name, known)
         where = (tracked(name), f"{QUARANTINE}{name}/")
         listed = git.run("for-each-ref", "--format=delete %(refname) %(objectname)", *where)
         git.run("update-ref", "--stdin", stdin=listed)
@@ -106,9 +126,15 @@ def remove(root: Path, name: str) -> int:
 
 
 def machine(root: Path) -> str:
-    """What this machine is called at its remotes: ``gitstore.machine``, else after its host."""
+    """What this machine is called at its remotes: ``gitstore.machine``, else after its host.
+
+    ``RemoteRefused`` where that setting of git's, the store's or the user's, does not fit.
+    """
     said = Git(root).run("config", "--get", _MACHINE, ends=(0, 1))
-    return os.fsdecode(said).removesuffix("\n") or _host()
+    name = os.fsdecode(said).removesuffix("\n")
+    if name:
+        check_name(name, "machine")
+    return name or _host()
 
 
 def set_machine(root: Path, name: str) -> None:
@@ -116,7 +142,7 @@ def set_machine(root: Path, name: str) -> None:
 
     ``RemoteRefused`` for a name that does not fit.
     """
-    _check_name(name, "machine")
+    check_name(name, "machine")
     with FileLock(root / "HEAD").held():
         config = _Config(root)
         config.set(_MACHINE, name)
@@ -154,17 +180,8 @@ class _Config:
         return True
 
 
-def _check_name(name: str, what: str) -> None:
-    fits = name.isascii() and name.isprintable() and encode_name(name) == name
-    if not name or not fits or len(name) > _MAX_NAME or _is_reserved(name):
-        raise RemoteRefused(
-            f"{name!r} cannot be the name of a {what}",
-            hint="Use letters, digits, - and _, such as hub or laptop-2; not 'outside'.",
-        )
-
-
 def _check_url(root: Path, url: str) -> None:
-    if not url or url.startswith("-") or not url.isprintable() or url != url.strip():
+    if not url or url.startswith("-") or not url.isprintable():
         raise RemoteRefused(
             f"{redacted(url)!r} is no URL and no path",
             hint="Give a path, or a URL such as ssh://host/path/events.git.",
@@ -178,13 +195,8 @@ def _check_url(root: Path, url: str) -> None:
         )
 
 
-def _known_names(known: dict[str, str]) -> str:
-    if not known:
-        return "There are none; `sc-events remote add NAME URL` adds one."
-    return f"There are: {', '.join(known)}."
-
-
 def _host() -> str:
     """The host's own name, without its domain, as it can stand in a ref."""
-    name = encode_name(socket.gethostname().partition(".")[0].lower() or "machine")
-    return f"host-{name}" if _is_reserved(name) else name
+    host = socket.gethostname().partition(".")[0].lower()
+    name = re.sub(r"[^a-z0-9_-]+", "-", host)[:_MAX_NAME].strip("-")
+    return f"host-{name}" if _is_reserved(name) else name or "machine"

@@ -51,6 +51,7 @@ _STATUS: Mapping[str, Status] = {
 _said_flush = re.compile(r"packet: .*< 0000$", re.MULTILINE).search
 
 
+_remote_says = re.compile(r"^remote: +(\S.*?) *$", re.MULTILINE)
 _is_id = re.compile(r"[0-9a-f]{40}").fullmatch
 
 
@@ -131,25 +132,25 @@ class Transport:
         heard = self._run("asking for its refs", [*_LOOK, self._remote])
         if not heard.answer:
             self._check_empty()
-        lines = heard.answer.decode(errors="surrogateescape").splitlines()
-        pairs = (line.split("\t", 1) for line in lines)
+        lines = heard.answer.decode(errors="surrogateescape").split("\n")
+        pairs = (line.split("\t", 1) for line in lines if line)
         self._refs = {name: object_id for object_id, name in pairs if _is_ref(name)}
         return dict(self._refs)
 
-    def fetch(self, wanted: Iterable[str], into: Path | None = None) -> None:
+    def fetch(self, wanted: Iterable[str], into: Path) -> None:
         """Fetch what refs hold, with all it reaches; no ref of the repository moves.
 
         ``wanted``: ids of tips, full names, or patterns such as ``refs/streams/*``; names and
         patterns are those of the last call of ``refs``, and a pattern may match nothing. Objects
         come as a pack into the object directory ``into``, which need not hold what the repository
-        has; ``None``: into the repository.
+        has; what is cut short can leave a file ``pack/tmp_…`` there.
         """
         # Git looks through all refs for each name it is asked for: 10,000 take a minute, ids 0.7 s.
         ids = self._ids(wanted)
         if not ids:
             return
         assert self._git_dir is not None
-        environment = {} if into is None else _objects_into(into, self._git_dir / "objects")
+        environment = _objects_into(into, self._git_dir / "objects")
         with tempfile.TemporaryFile() as given:
             given.write("".join(f"{each}\n" for each in ids).encode())
             given.seek(0)
@@ -190,13 +191,13 @@ class Transport:
         """
         command = [*_PUSH, "--", self._remote, *refspecs]
         heard = self._run("pushing", command, git_dir=view, may_fail=True)
-        pushed = _pushed(heard.answer.decode(errors="surrogateescape"))
+        pushed = _pushed(heard.answer.decode(errors="surrogateescape"), heard.complaint)
         rejected = [ref for ref in pushed if ref.status == "rejected"]
         if any(_HIDDEN in ref.why for ref in rejected):
             raise RemoteFailed(
                 self.name,
                 "it is somebody's event store, which others do not push to",
-                heard.complaint,
+                redacted(heard.complaint),
                 hint="Push to a plain bare repository (`git init --bare PATH`), and pull from it "
                 "there; or pull from this store.",
             )
@@ -271,25 +272,27 @@ def _objects_into(into: Path, objects: Path) -> dict[str, str]:
     }
 
 
-def _pushed(answer: str) -> list[PushedRef]:
+def _pushed(answer: str, complaint: str) -> list[PushedRef]:
     """The lines ``<flag> TAB <from>:<to> TAB <summary> (<reason>)`` of ``git push --porcelain``."""
+    said = _remote_says.findall(complaint)
     found = []
-    for line in answer.splitlines():
+    for line in answer.split("\n"):  # a name may hold other ends of lines
         flag, *rest = line.split("\t")
         if len(rest) == 2 and flag in _STATUS:
-            status = _STATUS[flag]
-            found.append(PushedRef(rest[0].rpartition(":")[2], status, _reason(status, rest[1])))
+            why = _reason(rest[1], said) if flag == "!" else ""
+            found.append(PushedRef(rest[0].rpartition(":")[2], _STATUS[flag], why))
     return found
 
 
-def _reason(status: Status, summary: str) -> str:
-    """``non-fast-forward`` of ``[rejected] (non-fast-forward)``."""
-    if status != "rejected":
-        return ""
+def _reason(summary: str, said: Sequence[str]) -> str:
+    """``fetch first`` of ``[rejected] (fetch first)``; also what a hook said that stops all."""
     before, _, reason = summary.partition("(")
-    return reason.removesuffix(")") or before.strip("[] ")
+    reason = reason.removesuffix(")") or before.strip("[] ")
+    if reason == "pre-receive hook declined" and said:
+        return f"{reason}: {' '.join(said)}"
+    return reason
 
 
 def _is_lost(ref: PushedRef) -> bool:
-    """Whether nobody knows what became of it: the remote was gone before it said."""
-    return ref.why in {"remote failed to report status", "remote failure"}
+    """Whether it was not for its own sake: the remote was gone, or could take nothing in."""
+    return ref.why in {"remote failed to report status", "remote failure", "unpacker error"}

@@ -359,7 +359,8 @@ class Proxy:
     def _carry(self, way: int, source: socket.socket, sink: socket.socket) -> None:
         left = self.limits[way]
         with suppress(OSError):
-            while left != 0 and (some := source.recv(min(_CHUNK, left or _CHUNK))):
+            most = _CHUNK // 8 if self.rate else _CHUNK
+            while left != 0 and (some := source.recv(min(most, left or most))):
                 sink.sendall(some)
                 self.carried[way] += len(some)
                 left = None if left is None else left - len(some)

@@ -8,9 +8,10 @@ import click
 
 from gitstore_cli import options
 from gitstore_cli.env import Env
+from gitstore_cli.failures import Failure
 from gitstore_cli.finding import find_place
 from gitstore_cli.safe import printable
-from gitstore_cli.stores import as_git_store, holding, made, reading
+from gitstore_cli.stores import as_git_store, existing, made
 
 _EXAMPLES = """\b
 Examples:
@@ -24,13 +25,13 @@ Examples:
 An empty remote is made with `git init --bare PATH` on its host. Plain git works
 in the store too: `git push hub` and `git fetch hub` move the same refs."""
 _SAID = {
-    "added": "✓ Added the remote",
-    "completed": "✓ Completed the remote",
-    "unchanged": "The remote is there already:",
+    "added": "✓ Added remote {name}: {url}",
+    "completed": "✓ Completed remote {name}: {url}",
+    "unchanged": "Remote {name} is there already: {url}",
 }
 
 
-@options.command(short_help="Add a remote.")
+@options.command(epilog="Example: sc-events remote add hub ssh://hub.example/events.git")
 @click.argument("name")
 @click.argument("url")
 def add(env: Env, name: str, url: str) -> None:
@@ -41,33 +42,36 @@ def add(env: Env, name: str, url: str) -> None:
     from gitstore.sync import remotes
     from gitstore.sync.complaints import redacted
 
-    address = remotes.resolved(url, env.cwd)
+    remotes.check_name(name)  # before a store is made
+    home = url.startswith("~/")
+    address = str(env.home / url[2:]) if home else remotes.resolved(url, env.cwd)
     with made(env, find_place(env)) as store:
         as_git_store(store, "remote")
     change = remotes.add(_root(env), name, address)
     shown = redacted(address)
     if env.on_terminal:
-        env.answer(printable(f"{_SAID[change]} {name}: {shown}"))
+        env.answer(printable(_SAID[change].format(name=name, url=shown)))
     if Path(address).is_absolute() and not Path(address).exists():
         env.say(f"Nothing is there yet: `git init --bare {shown}` makes an empty remote.")
     if change == "added" and env.on_terminal:
         env.say(f"Next: sc-events push {name}, or sc-events pull {name}")
 
 
-@options.command(short_help="Remove a remote.")
+@options.command(epilog="Example: sc-events remote remove stick")
 @click.argument("name")
 def remove(env: Env, name: str) -> None:
     """Remove the remote NAME, and what is remembered of it here. No event is touched."""
     from gitstore.sync import remotes
 
-    _check_store(env, f"remote {name!r}")
+    if not _is_there(env):
+        raise remotes.unknown(name, [])
     count = remotes.remove(_root(env), name)
     if env.on_terminal:
         refs = "1 ref" if count == 1 else f"{count:,} refs"
         env.answer(printable(f"✓ Removed remote {name}, and {refs} that came from it"))
 
 
-@options.command(short_help="Show or set this machine's name.")
+@options.command(epilog="Example: sc-events remote machine laptop-2")
 @click.argument("name", required=False)
 def machine(env: Env, name: str | None) -> None:
     """Show what this machine is called at its remotes, or call it NAME from the next push on.
@@ -76,7 +80,8 @@ def machine(env: Env, name: str | None) -> None:
     """
     from gitstore.sync import remotes
 
-    _check_store(env, "name of this machine")
+    if not _is_there(env):
+        raise Failure("there is no store yet", hint="`sc-events init` makes one.")
     if name is not None:
         remotes.set_machine(_root(env), name)
     env.answer(printable(remotes.machine(_root(env))))
@@ -99,18 +104,18 @@ def command(env: Env, form: str) -> None:
     """
     ctx = click.get_current_context()
     ctx.obj = env  # for the commands below this one: with the --store that stood before them
-    if ctx.invoked_subcommand is not None:
-        return
-    with reading(env, form) as store:
-        if store is not None:
-            as_git_store(store, "remote")
-            _write(env, form, _listed(_root(env)))
+    if ctx.invoked_subcommand is None:
+        _write(env, form, _listed(_root(env)) if _is_there(env) else [])
 
 
-def _check_store(env: Env, wanted: str) -> None:
-    """Raise unless there is a git store, in which ``wanted`` can be."""
-    with holding(env, wanted) as store:
+def _is_there(env: Env) -> bool:
+    """Whether there is a store; only the default one may be missing. It is one of git."""
+    place = find_place(env)
+    if place.is_default and place.is_missing:
+        return False
+    with existing(env, place) as store:
         as_git_store(store, "remote")
+    return True
 
 
 def _root(env: Env) -> Path:
