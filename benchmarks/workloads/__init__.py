@@ -4,6 +4,7 @@ from benchmarks.workloads import (
     append,
     batches,
     bridge,
+    machines,
     million,
     reads,
     startup,
@@ -27,6 +28,7 @@ WORKLOADS: dict[str, Workload] = {
     "verify": verify.run,
     "startup": startup.run,
     "upkeep": upkeep.run,
+    "machines": machines.run,
 }
 
 __all__ = ["WORKLOADS", "Context", "Workload"]
