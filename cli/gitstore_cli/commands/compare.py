@@ -66,25 +66,26 @@ def command(
         store = as_git_store(opened, "compare")
         named = other or only_remote(store.examine(lambda parts: parts.layout.root))
         wanted = None if stream is None else [stream]
-        with open_other(store, named, fetch_first=fetch, timeout=timeout, progress=bar) as there:
+        with open_other(
+            store, named, fetch_first=fetch, timeout=timeout, progress=bar, folder=env.cwd
+        ) as there:
             found = compare_with(store, there, wanted, bar)
             bar.stop()
             if stream is None:
                 _write(env, form, found, only_different=only_different)
-            else:
-                one = _one(found, stream)
-                write_sides(env, form, one, None if one.fork is None else Sides(store, there, one))
+            elif one := _one(found, stream):
+                write_sides(env, form, one, Sides(store, there, one) if one.is_known else None)
     _say(env, found, fetch=fetch)
     return OK if found.ok else DISAGREE
 
 
-def _one(found: Comparison, stream: str) -> Compared:
-    for one in found.streams:
-        if one.stream == stream:
-            return one
-    if found.odd:
-        raise Failure("; ".join(f"{name}: {why}" for name, why in found.odd.items()))
-    raise Failure(f"there is no stream {stream!r}, here or there", hint="See `sc-events streams`.")
+def _one(found: Comparison, stream: str) -> Compared | None:
+    """The stream that was asked for; ``None`` where what is there cannot be its history."""
+    if not (found.streams or found.odd):
+        raise Failure(
+            f"there is no stream {stream!r}, here or there", hint="`sc-events streams` lists them."
+        )
+    return next(iter(found.streams), None)
 
 
 def _write(env: Env, form: str, found: Comparison, *, only_different: bool) -> None:
@@ -124,7 +125,7 @@ def _say(env: Env, found: Comparison, *, fetch: bool) -> None:
     env.say(f"{_counted(len(found.streams), 'stream')} compared with {_basis(found)}: {counts}")
     for name, why in found.odd.items():
         env.say(f"Note: {name} there is no ref of a stream: {why}")
-    if None in {one.fork for one in found.streams} and not fetch:
+    if not (fetch or all(one.is_known for one in found.streams)):
         env.say("Hint: Only a fetch can tell how far they differ: add --fetch")
 
 
