@@ -81,8 +81,10 @@ _TWO_SIDES = (
     f"""sc-events append task-AUTH-001 Renamed --id n-1 {_AT} --data '{{"title": "Sign in"}}'""",
     f"sc-events append task-AUTH-001 TaskDeleted --id n-2 {_AT}",
     f"sc-events append note-here Noted --id n-3 {_AT}",
-    f"sc-events append task-AUTH-001 Renamed --id n-1 {_AT} --store other.git "
-    """--data '{"title": "Log in", "n": 1}'""",
+    (
+        f"sc-events append task-AUTH-001 Renamed --id n-1 {_AT} --store other.git "
+        """--data '{"title": "Log in", "n": 1}'"""
+    ),
     f"sc-events append session-there Started --id n-4 {_AT} --store other.git",
 )
 """A store beside the default one, each with events that the other lacks."""

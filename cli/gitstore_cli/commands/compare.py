@@ -16,6 +16,7 @@ from gitstore_cli.stores import as_git_store, existing, say_no_events
 if TYPE_CHECKING:
     from gitstore.sync.comparing import Compared, Comparison
 
+_FIELDS = ("stream", "state", "ahead", "behind", "fork")
 _EXAMPLES = """\b
 Examples:
   sc-events compare
@@ -89,17 +90,17 @@ def _one(found: Comparison, stream: str) -> Compared | None:
 
 
 def _write(env: Env, form: str, found: Comparison, *, only_different: bool) -> None:
-    from gitstore_cli.render.jsontext import one_line, pretty
+    from gitstore_cli.render.jsontext import lines, pretty
     from gitstore_cli.safe import printable
 
     shown = (one for one in found.streams if not only_different or one.state != "identical")
     if form == "table":
         _write_table(env, shown)
     elif form == "json":
-        streams = [one._asdict() for one in shown]
+        streams = [dict(zip(_FIELDS, one, strict=True)) for one in shown]
         env.answer(pretty({"streams": streams, "summary": found.summary}))
     elif form == "jsonl":
-        env.stdout.writelines(one_line(one._asdict()) + "\n" for one in shown)
+        env.stdout.writelines(lines(dict(zip(_FIELDS, one, strict=True)) for one in shown))
     else:
         for stream, state, *counts in shown:
             cells = (state, *("" if count is None else str(count) for count in counts), stream)
