@@ -27,8 +27,9 @@ _COMMANDS = {
     "verify": "verify",
     "maintain": "maintain",
     "remote": "remote",
-    "pull": "pull",
     "clone": "clone",
+    "push": "push",
+    "pull": "pull",
     "compare": "compare",
 }
 _EXAMPLES = """\b

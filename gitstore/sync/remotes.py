@@ -17,13 +17,10 @@ from urllib.parse import unquote, urlsplit
 
 from gitstore.backends.disk.locks import FileLock
 from gitstore.backends.git.gitcommand import Git
-from gitstore.backends.git.layout import FEED, FORMAT, QUARANTINE, STREAMS, TYPES, tracked
+from gitstore.backends.git.layout import FEED, FEEDS, FORMAT, QUARANTINE, STREAMS, TYPES, tracked
 from gitstore.core.errors import EventStoreError
 from gitstore.core.names import encode_name
 from gitstore.sync.complaints import redacted
-
-FEEDS = "refs/feeds/"
-"""Below it a remote keeps the feed of each machine, under the machine's name."""
 
 _MACHINE = "gitstore.machine"
 _MAX_NAME = 100

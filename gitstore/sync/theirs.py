@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from gitstore.backends.git.layout import FORMAT, STREAMS, TYPES
+from gitstore.backends.git.layout import FEEDS, FORMAT, STREAMS, TYPES
 from gitstore.backends.git.repository import check_format_commit, format_objects
 from gitstore.core.errors import UnsupportedFormat
-from gitstore.sync.remotes import FEEDS
 from gitstore.sync.transport import Transport
 
 _WORK = ("refs/heads/", "refs/tags/")

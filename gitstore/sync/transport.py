@@ -28,7 +28,7 @@ _SETTINGS = (
     "core.logAllRefUpdates=false",
     "advice.pushUpdateRejected=false",
 )
-_LOOK = ("ls-remote", "--refs", "--")
+_LOOK = ("ls-remote", "--")  # `--refs` would leave refs/feed out, which has one level only
 _FETCH_SETTINGS = ("fetch.unpackLimit=1", "fetch.writeCommitGraph=false")
 _FETCH = (
     *("fetch", "--progress", "--refmap=", "--no-write-fetch-head", "--no-tags", "--no-prune"),
@@ -133,7 +133,7 @@ class Transport:
             self._check_empty()
         lines = heard.answer.decode(errors="surrogateescape").splitlines()
         pairs = (line.split("\t", 1) for line in lines)
-        self._refs = {name: object_id for object_id, name in pairs}
+        self._refs = {name: object_id for object_id, name in pairs if _is_ref(name)}
         return dict(self._refs)
 
     def fetch(self, wanted: Iterable[str], into: Path | None = None) -> None:
@@ -231,7 +231,7 @@ class Transport:
         try:
             heard = run_git(
                 [*where, *set_to, *command],
-                cwd=repository or Path("/"),
+                cwd=self._git_dir or Path("/"),  # where a relative URL begins
                 environment=environment or {},
                 given=given,
                 timeout=self._timeout,
@@ -251,6 +251,11 @@ class Transport:
         stderr = redacted(heard.complaint)
         cause, hint, lacks_ref = explain(stderr)
         return RemoteFailed(self.name, cause, stderr, hint=hint, lacks_ref=lacks_ref)
+
+
+def _is_ref(name: str) -> bool:
+    """Not HEAD, and not what a tag points to."""
+    return name.startswith("refs/") and not name.endswith("^{}")
 
 
 def _below(refs: Mapping[str, str], prefix: str) -> list[str]:

@@ -1,39 +1,59 @@
-"""Machines of a test: stores of people who share a plain bare repository, the hub."""
+"""Stores of several machines and their remotes, and looks at both with plain git."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from gitstore import DomainEvent, RecordedEvent
+from gitstore import DomainEvent, open_store
 from gitstore.backends.git.store import GitEventStore
 from gitstore.sync import remotes
-from tests.backends.git.witness import git, reopen
+from gitstore.sync.pushing import push
+from gitstore.sync.pushreport import PushReport
+from tests.sync.servers import git, refs
 
 
-def machine(path: Path, hub: Path | str | None = None) -> GitEventStore:
-    """An open store at ``path`` whose remote ``hub`` is that."""
-    store = reopen(path)
-    if hub is not None:
-        remotes.add(path, "hub", str(hub))
-    return store
+@contextmanager
+def opened(where: Path) -> Iterator[GitEventStore]:
+    """The git store at ``where``, new where there is none."""
+    store = open_store(where)
+    assert isinstance(store, GitEventStore)
+    with store:
+        yield store
 
 
-def note(store: GitEventStore, stream: str, count: int = 1, mark: str = "") -> list[RecordedEvent]:
-    """Append some events to a stream."""
-    return [
-        store.append(DomainEvent(stream, "Noted", {"n": n, "mark": mark})) for n in range(count)
-    ]
+def machine(where: Path, name: str, **urls: object) -> Path:
+    """The store of a machine with this name, and these remotes."""
+    opened(where).__enter__().close()
+    remotes.set_machine(where, name)
+    for remote, url in urls.items():
+        remotes.add(where, remote, str(url))
+    return where
 
 
-def publish(store: GitEventStore, hub: Path | str) -> None:
-    """Send streams and format with plain git."""
-    store.flush()
-    refs = ["refs/streams/*:refs/streams/*", "refs/heads/main"]
-    git(store.exchange.layout.root, "push", "--quiet", str(hub), *refs)
+def record(where: Path, *streams: str, by: str = "ada") -> None:
+    """Append an event to each of these streams, in this order."""
+    with opened(where) as store:
+        store.append_many([DomainEvent(stream, "Noted", {"by": by}) for stream in streams])
 
 
-def stream_refs(repository: Path) -> Mapping[str, str]:
-    """The stream refs as plain git lists them."""
-    listed = git(repository, "for-each-ref", "--format=%(refname) %(objectname)", "refs/streams")
-    return dict(line.split(" ") for line in listed.splitlines())
+def pushed(where: Path, remote: str = "hub", **more: object) -> PushReport:
+    """Open the store, push, and close it again, as the command does."""
+    with opened(where) as store:
+        return push(store, remote, **more)  # type: ignore[arg-type]
+
+
+def expected(where: Path) -> dict[str, str]:
+    """What a remote that only this machine pushes to must hold."""
+    name = git(where, "config", "gitstore.machine").strip()
+    ours = refs(where, "refs/streams", "refs/heads/main", "refs/notes/types")
+    return {**ours, f"refs/feeds/{name}": refs(where, "refs/feed")["refs/feed"]}
+
+
+def check_sound(where: Path) -> None:
+    """The store's own verdict, and git's on all that a push may have left."""
+    with opened(where) as store:
+        report = store.verify()
+        assert report.ok, report.findings
+        assert not list(store.exchange.layout.pushes.glob("?*[!k]"))

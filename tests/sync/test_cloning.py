@@ -11,7 +11,7 @@ from gitstore.sync.cloning import clone
 from gitstore.sync.pulling import pull
 from gitstore.sync.transport import RemoteFailed
 from tests.backends.git.witness import assert_sound, git, reopen
-from tests.sync.machines import machine, note, publish, stream_refs
+from tests.sync.peers import machine, note, publish, stream_refs
 from tests.sync.servers import bare
 
 

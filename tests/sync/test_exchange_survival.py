@@ -16,7 +16,7 @@ import pytest
 from gitstore import DomainEvent, open_store
 from tests.backends.git.witness import assert_sound, git, leftovers, reopen
 from tests.sync import servers
-from tests.sync.machines import machine, stream_refs
+from tests.sync.peers import machine, stream_refs
 
 _STREAMS, _EVENTS = 60, 900
 

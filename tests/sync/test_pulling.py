@@ -10,7 +10,7 @@ from gitstore import DomainEvent, StoreNotFound, UnsupportedFormat
 from gitstore.sync.pulling import pull
 from gitstore.sync.transport import RemoteFailed
 from tests.backends.git.witness import assert_sound, git
-from tests.sync.machines import machine, note, publish, stream_refs
+from tests.sync.peers import machine, note, publish, stream_refs
 from tests.sync.servers import bare
 
 

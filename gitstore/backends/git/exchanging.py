@@ -10,6 +10,7 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from gitstore.backends.git import typejoining
 from gitstore.backends.git.adopting import Adopter, Checked
 from gitstore.backends.git.arrivals import Arrivals
 from gitstore.backends.git.findings import Progress, silent
@@ -63,6 +64,11 @@ class Exchange:
     def layout(self) -> StoreLayout:
         """Where things lie in the store."""
         return self.parts.layout
+
+    @property
+    def contested(self) -> dict[str, str]:
+        """Streams whose refs the last flush could not move, and why; they wait in the journal."""
+        return dict(self._flusher.contested)
 
     def tips(self) -> dict[str, str]:
         """Our stream refs, full names, and the commits they stand at, after a flush.
@@ -119,6 +125,18 @@ class Exchange:
         moved = {name: new for name, new in moves.items() if olds.get(name) != new}
         kept = dict(self._rewritten(moved, olds))
         self._move({**kept, **moved})
+
+    def join_types(self, theirs: str | None) -> str | None:
+        """Bring our type index up to date on top of a remote's, whose objects are here.
+
+        See ``typejoining.join``, for what it gives too; waits for the flush lock.
+        """
+
+        def join() -> str | None:
+            with self.parts.flush_lock.held():
+                return typejoining.join(self.parts, theirs)
+
+        return self._upkeep.with_sound_index(join)
 
     def _take_in(
         self,

@@ -11,6 +11,8 @@ OBJECT_MODE = 0o400
 
 STREAMS = "refs/streams/"
 FEED = "refs/feed"
+FEEDS = "refs/feeds/"
+"""Below it a remote keeps the feed of each machine, under the machine's name."""
 FORMAT = "refs/heads/main"
 QUARANTINE = "refs/quarantine/"
 TYPES = "refs/notes/types"
@@ -102,6 +104,11 @@ class StoreLayout:
     def maintain_failed(self) -> Path:
         """There since a maintenance that nobody asked for failed."""
         return self.local / "maintain.failed"
+
+    @cached_property
+    def pushes(self) -> Path:
+        """Where the git directories lie from which refs are pushed, one each push."""
+        return self.local / "push"
 
     @cached_property
     def commit_graphs(self) -> Path:
