@@ -41,6 +41,11 @@ class Compared(NamedTuple):
     behind: int | None
     fork: int | None
 
+    @property
+    def is_known(self) -> bool:
+        """Whether all is known that a fetch could tell."""
+        return self.behind is not None
+
 
 @dataclass(frozen=True, slots=True)
 class Comparison:

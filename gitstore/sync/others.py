@@ -51,10 +51,14 @@ def open_other(
     fetch_first: bool = False,
     timeout: float | None = None,
     progress: Progress | None = None,
+    folder: Path = Path(),
 ) -> Iterator[Other]:
-    """The store that ``named`` means, for the block; see ``compare``."""
+    """The store that ``named`` means, for the block; see ``compare``.
+
+    A relative path starts in ``folder``.
+    """
     root = store.examine(lambda parts: parts.layout.root)
-    source = find_source(root, named)
+    source = find_source(root, named, folder)
     transport = Transport(root, source.address, timeout=timeout, progress=progress)
     if source.remote is not None:
         yield _remote(store, source, transport, fetch_first=fetch_first)

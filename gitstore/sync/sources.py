@@ -30,16 +30,16 @@ class Source:
     remote: str | None = None
 
 
-def find_source(root: Path, named: str) -> Source:
+def find_source(root: Path, named: str, folder: Path = Path()) -> Source:
     """The source that ``named`` means for the store at ``root``: a remote's name goes first.
 
-    ``StoreNotFound`` where it is nothing.
+    A relative path starts in ``folder``. ``StoreNotFound`` where it is nothing.
     """
     configured = remotes.urls(root)
     if named in configured:
         return Source(named, named, named, named)
-    if os.path.lexists(named):
-        path = Path(named).resolve()
+    if os.path.lexists(folder / named):
+        path = Path(folder, named).resolve()
         return Source(str(path), named, encode_name(path.stem))
     if _IS_URL(named):
         shown = redacted(named)

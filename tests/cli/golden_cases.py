@@ -75,6 +75,19 @@ def case(name: str, *lines: str, store: str = "history", interrupt_after: int = 
 
 _FIXED = "--id n-1 --time 2026-11-20T08:00:00Z"
 _APPEND = f"sc-events append task-1 TaskCreated {_FIXED}"
+_AT = "--time 2026-11-20T08:00:00Z"
+_TWO_SIDES = (
+    "cp -r ~/.scopecraft/events.git other.git",
+    f"""sc-events append task-AUTH-001 Renamed --id n-1 {_AT} --data '{{"title": "Sign in"}}'""",
+    f"sc-events append task-AUTH-001 TaskDeleted --id n-2 {_AT}",
+    f"sc-events append note-here Noted --id n-3 {_AT}",
+    (
+        f"sc-events append task-AUTH-001 Renamed --id n-1 {_AT} --store other.git "
+        """--data '{"title": "Log in", "n": 1}'"""
+    ),
+    f"sc-events append session-there Started --id n-4 {_AT} --store other.git",
+)
+"""A store beside the default one, each with events that the other lacks."""
 
 CASES = [
     case("sc-events.help", "sc-events --help"),
@@ -397,5 +410,44 @@ CASES = [
         "sc-events remote machine 'my laptop'",
         "sc-events remote frobnicate",
         "sc-events remote --store missing.git",
+    ),
+    case("compare.help", "sc-events compare --help"),
+    case(
+        "compare.terminal",
+        *_TWO_SIDES,
+        "sc-events compare other.git",
+        "sc-events compare other.git --only-different",
+        "COLUMNS=50 sc-events compare other.git --only-different",
+    ),
+    case(
+        "compare.formats",
+        *_TWO_SIDES,
+        "sc-events compare other.git --only-different -f json",
+        "sc-events compare other.git --only-different | cat",
+        "sc-events compare other.git --only-different -f minimal",
+    ),
+    case(
+        "compare.stream",
+        *_TWO_SIDES,
+        "sc-events compare other.git --stream task-AUTH-001",
+        "COLUMNS=80 sc-events compare other.git --stream task-AUTH-001",
+        "sc-events compare other.git --stream task-AUTH-001 -f minimal",
+    ),
+    case(
+        "compare.remote",
+        *_TWO_SIDES,
+        "sc-events remote add hub other.git",
+        "sc-events status -f minimal",
+        "sc-events compare --only-different",
+        "sc-events compare --only-different --fetch",
+    ),
+    case("compare.empty", "sc-events compare", store="nothing"),
+    case(
+        "compare.errors",
+        "sc-events compare",
+        "sc-events compare nope.git",
+        "sc-events compare data.json/x",
+        "sc-events compare .",
+        "sc-events compare --store missing.git",
     ),
 ]

@@ -16,6 +16,7 @@ from gitstore_cli.stores import as_git_store, existing, say_no_events
 if TYPE_CHECKING:
     from gitstore.sync.comparing import Compared, Comparison
 
+_FIELDS = ("stream", "state", "ahead", "behind", "fork")
 _EXAMPLES = """\b
 Examples:
   sc-events compare
@@ -66,39 +67,40 @@ def command(
         store = as_git_store(opened, "compare")
         named = other or only_remote(store.examine(lambda parts: parts.layout.root))
         wanted = None if stream is None else [stream]
-        with open_other(store, named, fetch_first=fetch, timeout=timeout, progress=bar) as there:
+        with open_other(
+            store, named, fetch_first=fetch, timeout=timeout, progress=bar, folder=env.cwd
+        ) as there:
             found = compare_with(store, there, wanted, bar)
             bar.stop()
             if stream is None:
                 _write(env, form, found, only_different=only_different)
-            else:
-                one = _one(found, stream)
-                write_sides(env, form, one, None if one.fork is None else Sides(store, there, one))
+            elif one := _one(found, stream):
+                write_sides(env, form, one, Sides(store, there, one) if one.is_known else None)
     _say(env, found, fetch=fetch)
     return OK if found.ok else DISAGREE
 
 
-def _one(found: Comparison, stream: str) -> Compared:
-    for one in found.streams:
-        if one.stream == stream:
-            return one
-    if found.odd:
-        raise Failure("; ".join(f"{name}: {why}" for name, why in found.odd.items()))
-    raise Failure(f"there is no stream {stream!r}, here or there", hint="See `sc-events streams`.")
+def _one(found: Comparison, stream: str) -> Compared | None:
+    """The stream that was asked for; ``None`` where what is there cannot be its history."""
+    if not (found.streams or found.odd):
+        raise Failure(
+            f"there is no stream {stream!r}, here or there", hint="`sc-events streams` lists them."
+        )
+    return next(iter(found.streams), None)
 
 
 def _write(env: Env, form: str, found: Comparison, *, only_different: bool) -> None:
-    from gitstore_cli.render.jsontext import one_line, pretty
+    from gitstore_cli.render.jsontext import lines, pretty
     from gitstore_cli.safe import printable
 
     shown = (one for one in found.streams if not only_different or one.state != "identical")
     if form == "table":
         _write_table(env, shown)
     elif form == "json":
-        streams = [one._asdict() for one in shown]
+        streams = [dict(zip(_FIELDS, one, strict=True)) for one in shown]
         env.answer(pretty({"streams": streams, "summary": found.summary}))
     elif form == "jsonl":
-        env.stdout.writelines(one_line(one._asdict()) + "\n" for one in shown)
+        env.stdout.writelines(lines(dict(zip(_FIELDS, one, strict=True)) for one in shown))
     else:
         for stream, state, *counts in shown:
             cells = (state, *("" if count is None else str(count) for count in counts), stream)
@@ -124,7 +126,7 @@ def _say(env: Env, found: Comparison, *, fetch: bool) -> None:
     env.say(f"{_counted(len(found.streams), 'stream')} compared with {_basis(found)}: {counts}")
     for name, why in found.odd.items():
         env.say(f"Note: {name} there is no ref of a stream: {why}")
-    if None in {one.fork for one in found.streams} and not fetch:
+    if not (fetch or all(one.is_known for one in found.streams)):
         env.say("Hint: Only a fetch can tell how far they differ: add --fetch")
 
 

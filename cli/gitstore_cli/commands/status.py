@@ -49,7 +49,7 @@ def command(env: Env, form: str) -> None:
 
 def _object(place: Place, status: StoreStatus, remotes: list[RemoteStanding]) -> dict[str, Any]:
     odd = (
-        f"{name} of {r.name} is no ref of a stream: {r.odd[name]}"
+        f"{name} of remote {r.name} is no ref of a stream: {r.odd[name]}"
         for r in remotes
         for name in r.odd
     )

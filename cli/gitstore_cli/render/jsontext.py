@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import Any
 
 import orjson
 
 from gitstore.core.event import RecordedEvent
 from gitstore_cli.safe import safe_json
+
+_PAGE = 500
 
 
 def event_object(recorded: RecordedEvent) -> dict[str, Any]:
@@ -23,6 +26,13 @@ def event_object(recorded: RecordedEvent) -> dict[str, Any]:
 def one_line(value: Any) -> str:
     """A JSON value without any line end."""
     return safe_json(orjson.dumps(value).decode())
+
+
+def lines(values: Iterable[Any]) -> Iterator[str]:
+    """``one_line`` of each value with its line end, some hundred at a time: for very many."""
+    rest = iter(values)
+    while page := list(islice(rest, _PAGE)):
+        yield safe_json(b"\n".join(map(orjson.dumps, page)).decode()) + "\n"
 
 
 def pretty(value: Any) -> str:

@@ -98,7 +98,8 @@ def _pair_rows(pair: Pair) -> Iterator[tuple[str, str, str]]:
     """The rows of one version: each line of an event beside that of the other."""
     for at, line in enumerate(_LINES):
         ours, theirs = (line(event) if event else "—" * (at == 0) for event in pair[1:])
-        yield (f"{pair.version}" * (at == 0), ours, theirs)
+        if ours or theirs:
+            yield (f"{pair.version}" * (at == 0), ours, theirs)
 
 
 def _time(recorded: RecordedEvent) -> str:
