@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from gitstore.sync.pushreport import Estimate, PushReport
 
 _MOST_ROWS = 100
+_ADD_ONE = "Add one: sc-events remote add NAME URL"
 _EXAMPLES = """\b
 Examples:
   sc-events push
@@ -177,12 +178,16 @@ def _summary(report: PushReport) -> dict[str, int]:
 
 
 def _write_table(env: Env, report: PushReport) -> None:
+    env.answer(_sentence(report))
+    left = [row for row in _streams(report) if row["result"] not in {"new", "updated"}]
+    if left:
+        _write_rest(env, left)
+
+
+def _write_rest(env: Env, left: list[dict[str, Any]]) -> None:
+    """A table of what was not pushed."""
     from gitstore_cli.render.table import Column, Table
 
-    env.answer(_sentence(report))
-    left = [row for row in _streams(report) if row["stream"] not in report.pushed]
-    if not left:
-        return
     columns = (
         Column("Stream", "bold", most=48, least=12, keeps_end=True),
         Column("Here", right=True),
