@@ -27,7 +27,10 @@ _COMMANDS = {
     "verify": "verify",
     "maintain": "maintain",
     "remote": "remote",
+    "clone": "clone",
     "push": "push",
+    "pull": "pull",
+    "compare": "compare",
 }
 _EXAMPLES = """\b
 Examples:

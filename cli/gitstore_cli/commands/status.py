@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gitstore_cli import options
 from gitstore_cli.env import Env
 from gitstore_cli.finding import Place, find_place
 from gitstore_cli.stores import as_git_store, reading
 
+if TYPE_CHECKING:
+    from gitstore.backends.git.status import StoreStatus
+    from gitstore.sync.standing import RemoteStanding
+
 _EXAMPLES = """\b
 Examples:
   sc-events status
   sc-events status --store backup.git -f json"""
 
+_STATES = ("ahead", "behind", "diverged")
 _NO_STORE: dict[str, Any] = {
     "format": None,
     "storeId": None,
@@ -21,6 +26,7 @@ _NO_STORE: dict[str, Any] = {
     "streams": 0,
     "unflushed": 0,
     "size": 0,
+    "remotes": [],
     "notes": [],
 }
 
@@ -29,16 +35,24 @@ _NO_STORE: dict[str, Any] = {
 @options.format_option
 def command(env: Env, form: str) -> None:
     """Show which store is used and why, and how many events it has. Changes nothing."""
+    from gitstore.sync.standing import remote_standings
+
     with reading(env) as store:
         if store is not None:
-            status = as_git_store(store, "status").status()
-            _write(env, form, _object(find_place(env), status))
+            git_store = as_git_store(store, "status")
+            remotes = remote_standings(git_store)
+            _write(env, form, _object(find_place(env), git_store.status(), remotes))
         elif form == "json":
             place = find_place(env)
             _write(env, form, {"store": place.where, "why": place.why, **_NO_STORE})
 
 
-def _object(place: Place, status: Any) -> dict[str, Any]:
+def _object(place: Place, status: StoreStatus, remotes: list[RemoteStanding]) -> dict[str, Any]:
+    odd = (
+        f"{name} of {r.name} is no ref of a stream: {r.odd[name]}"
+        for r in remotes
+        for name in r.odd
+    )
     return {
         "store": str(status.where),
         "why": place.why,
@@ -48,7 +62,21 @@ def _object(place: Place, status: Any) -> dict[str, Any]:
         "streams": status.streams,
         "unflushed": status.unflushed,
         "size": status.size,
-        "notes": list(status.notes),
+        "remotes": [_remote(remote) for remote in remotes],
+        "notes": [*status.notes, *odd],
+    }
+
+
+def _remote(remote: RemoteStanding) -> dict[str, Any]:
+    from gitstore.core.timestamps import format_timestamp
+
+    return {
+        "name": remote.name,
+        "url": remote.url,
+        "fetched": remote.fetched and format_timestamp(remote.fetched),
+        "ahead": remote.ahead,
+        "behind": remote.behind,
+        "diverged": remote.diverged,
     }
 
 
@@ -61,8 +89,9 @@ def _write(env: Env, form: str, status: dict[str, Any]) -> None:
     elif form == "jsonl":
         env.answer(one_line(status))
     elif form == "minimal":
-        notes = status.pop("notes")
-        rows = [*status.items(), *(("note", note) for note in notes)]
+        remotes, notes = status.pop("remotes"), status.pop("notes")
+        rows = [*status.items(), *(("remote", _standing(remote)) for remote in remotes)]
+        rows += [("note", note) for note in notes]
         for name, value in rows:
             env.answer(f"{name}\t{printable(str(value))}")
     else:
@@ -79,8 +108,26 @@ def _rows(status: dict[str, Any]) -> list[tuple[str, str]]:
         ("Streams", f"{status['streams']:,}"),
         ("Unflushed", f"{status['unflushed']:,}"),
         ("Size", _size(status["size"])),
+        *(("Remote", _standing(remote)) for remote in status["remotes"]),
         *(("Note", note) for note in status["notes"]),
     ]
+
+
+def _standing(remote: dict[str, Any]) -> str:
+    """``hub  ssh://host/events.git: 3 streams ahead, 1 diverged as of the last fetch``."""
+    where = f"{remote['name']}  {remote['url']}"
+    if remote["ahead"] is None:
+        return f"{where}  never fetched"
+    counts = [f"{remote[state]:,} {state}" for state in _STATES if remote[state]]
+    when = _moment(remote["fetched"])
+    return f"{where}  {', '.join(counts) or 'nothing differs'}, as of the last fetch{when}"
+
+
+def _moment(fetched: str | None) -> str:
+    from gitstore.core.timestamps import parse_timestamp
+    from gitstore_cli.render.moments import local_seconds
+
+    return f", {local_seconds(parse_timestamp(fetched))}" if fetched else ""
 
 
 def _size(count: int) -> str:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from gitstore.core.event import RecordedEvent
+
+if TYPE_CHECKING:
+    from gitstore.sync.comparing import Compared
 
 SHORT_COMMIT = 7
 """Digits of an abbreviated commit id."""
@@ -16,3 +21,17 @@ def reference(recorded: RecordedEvent) -> str:
 def short_commit(recorded: RecordedEvent) -> str:
     """The abbreviated commit id, empty in stores without commits."""
     return (recorded.commit or "")[:SHORT_COMMIT]
+
+
+def standing(one: Compared) -> str:
+    """``diverged at version 3 (+2/+1)``: how our stream stands to theirs."""
+    ahead, behind = one.ahead or 0, one.behind or 0
+    if one.state == "diverged" and not one.fork:
+        return f"diverged, with nothing in common (+{ahead:,}/+{behind:,})"
+    if one.state == "diverged":
+        return f"diverged at version {one.fork:,} (+{ahead:,}/+{behind:,})"
+    if one.state in {"ahead", "behind"}:
+        return f"{one.state} {ahead or behind:,}"
+    if one.state in {"only-here", "only-there"} and ahead + behind:
+        return f"{one.state.replace('-', ' ')} ({ahead + behind:,})"
+    return one.state.replace("-", " ")

@@ -34,6 +34,13 @@ class ProgressBar:
             self._tasks[what] = self._bar.add_task(what)
         self._bar.update(self._tasks[what], completed=done, total=total)
 
+    def stop(self) -> None:
+        """Take the bar away, before an answer is written; a later call makes it anew."""
+        if self._bar is not None:
+            self._bar.stop()
+        self._bar = None
+        self._tasks.clear()
+
     def __enter__(self) -> Self:
         return self
 
@@ -43,8 +50,7 @@ class ProgressBar:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._bar is not None:
-            self._bar.stop()
+        self.stop()
 
     def _make(self) -> Progress:
         from rich.console import Console

@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 from gitstore.backends.disk.files import DIRECTORY_MODE, holds_wal
 from gitstore.backends.git import feed, recovery
-from gitstore.backends.git.layout import FEED, TYPES, StoreLayout
+from gitstore.backends.git.layout import FEED, STREAMS, TYPES, StoreLayout
 from gitstore.backends.git.parts import Parts
 from gitstore.backends.git.rows import recorded, row_of_commit
 from gitstore.backends.git.typenotes import (
@@ -34,6 +34,7 @@ from gitstore.backends.git.typenotes import (
 from gitstore.backends.git.typetree import NotesTree
 from gitstore.core.errors import StoreCorrupted, StoreUnavailable
 from gitstore.core.event import DomainEvent
+from gitstore.core.names import encode_name
 from gitstore.core.timestamps import from_microseconds, to_microseconds
 
 _LOG = logging.getLogger("gitstore.clone")
@@ -95,7 +96,7 @@ class ReadOnlyClone:
         """The events of one type with ``time >= since``; ``None`` without a type index.
 
         By position where there is a feed, else by time, stream and version: then what the type
-        index does not list yet is not known.
+        index does not list yet is not known. Other stores' events that it lists are left out.
         """
         start = None if since is None else to_microseconds(since)
         tip = self._parts.refs.read(TYPES)
@@ -169,7 +170,27 @@ class ReadOnlyClone:
                     place = (entry.stream_id, entry.version, entry.commit)
                     found.append(_Found(entry.position, 0, *place))
             is_beyond = is_beyond and commit.parent != said_feed
-        return sorted({*found, *(_Found(positions.get(x.commit, 0), *x) for x in lines)})
+        for line in lines:
+            known = line.commit in positions or (
+                tip is None and self._parts.objects.holds(line.commit)
+            )
+            if known or not self._is_elsewhere(line):
+                found.append(_Found(positions.get(line.commit, 0), *line))
+        return sorted(set(found))
+
+    def _is_elsewhere(self, line: NoteLine) -> bool:
+        """Whether a line is of another store: its event is not in the stream as it is here.
+
+        A joined index lists what its stores did not push, or could not because streams forked.
+        An event that is only lost is not elsewhere: reading it is an error.
+        """
+        at = self._parts.refs.read(STREAMS + encode_name(line.stream))
+        while at is not None and at != line.commit:
+            event = self._parts.objects.read_event(at)
+            if event.version <= line.version:
+                return True
+            at = event.parent
+        return at is None
 
     def _events(
         self, found: list[_Found], type_name: str, start: int | None

@@ -53,7 +53,7 @@ class IndexLists(IndexFile):
         """Rows of one type with ``since <= time < until`` and ``position <= to``, in any order."""
         db = self._db()
         rows = db.execute(
-            f"{_SELECT_TYPED} WHERE type = (SELECT id FROM words WHERE word = ?) "
+            f"{_SELECT_TYPED} WHERE +type = (SELECT id FROM words WHERE word = ?) "
             "AND time >= ? AND time < ? AND position <= ?",
             (type_name, since, until, to),
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -96,6 +96,18 @@ class Objects:
     def lists(self, object_hex: str) -> bool:
         """``holds`` in 2 µs, for many: without the look at a loose object's own file."""
         return object_hex in self._database()
+
+    def seen_now(self) -> Callable[[str], bool]:
+        """``holds`` as of now, for many ids most of which are not here: 10 µs each, not 60.
+
+        It does not look again: what has come or moved since may be said not to be here.
+        """
+        import pygit2  # noqa: PLC0415 - see above
+
+        self._database()  # its settings come first
+        packed = pygit2.OdbBackendPack(os.fspath(self._layout.objects))
+        loose = pygit2.OdbBackendLoose(os.fspath(self._layout.objects), 0, False)  # noqa: FBT003
+        return lambda object_hex: packed.exists(object_hex) or loose.exists(object_hex)
 
     def with_prefix(self, prefix: str) -> list[str]:
         """The ids of all objects that begin with ``prefix`` (4 to 40 hex digits)."""

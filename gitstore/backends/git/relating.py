@@ -72,15 +72,15 @@ def head_of_stream(parts: Parts, stream: str) -> StreamHead:
     return head_of(waiting[0]) if waiting else parts.index.head(stream) or NO_HEAD
 
 
-def stream_of(name: str, tip: str, read: Reader) -> str:
-    """The stream whose ref ``name`` (``refs/streams/…``) stands at ``tip``, as its subject says.
+def read_tip(name: str, tip: str, read: Reader) -> EventCommit:
+    """The event at ``tip`` of the stream whose ref is ``name`` (``refs/streams/…``).
 
-    Raises ``StoreCorrupted`` where the commit is of no stream, or of one with another ref.
+    Raises ``StoreCorrupted`` where the commit is no event, or one of a stream with another ref.
     """
-    stream = _decoded(tip, read).stream_id
-    if STREAMS + encode_name(stream) != name:
-        raise StoreCorrupted(f"commit {tip} is of stream {stream!r}, not of this ref's")
-    return stream
+    event = _decoded(tip, read)
+    if STREAMS + encode_name(event.stream_id) != name:
+        raise StoreCorrupted(f"commit {tip} is of stream {event.stream_id!r}, not of this ref's")
+    return event
 
 
 def read_commit(stream: str, commit: str, read: Reader) -> EventCommit:

@@ -10,7 +10,7 @@ import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 from gitstore.backends.disk.files import disk_errors_told, holds_wal
 from gitstore.backends.git import clones, repairing, repository
@@ -43,6 +43,7 @@ from gitstore.core.protocol import Capabilities, Handler
 from gitstore.core.subscriptions import Subscriptions
 
 _LOG = logging.getLogger("gitstore.store")
+T = TypeVar("T")
 
 
 class GitEventStore(BaseEventStore):
@@ -304,6 +305,11 @@ class GitEventStore(BaseEventStore):
         return self._upkeep.with_sound_index(
             lambda: take_status(self._parts, self._flusher.contested)
         )
+
+    def examine(self, act: Callable[[Parts], T]) -> T:
+        """What ``act`` finds in the store's parts, which it only reads; twice after a repair."""
+        self._check_readable()
+        return self._upkeep.with_sound_index(lambda: act(self._parts))
 
     def close(self) -> None:
         if self._closed.is_set() or os.getpid() != self._process:

@@ -13,7 +13,7 @@ from gitstore.backends.git.indexfile import IndexDamaged
 from gitstore.backends.git.layout import TYPES
 from gitstore.backends.git.parts import Parts
 from gitstore.backends.git.typeindex import goal_of
-from gitstore.backends.git.typemerging import careful, check_form, check_line, shares
+from gitstore.backends.git.typemerging import LineCheck, careful, check_form, shares
 from gitstore.backends.git.typenotes import (
     MOST_LINES,
     Line,
@@ -123,6 +123,7 @@ class _JoinedCheck:
     def __init__(self, parts: Parts, said: TypesCommit) -> None:
         self._parts = parts
         self._said = said
+        self._lines = LineCheck(parts.objects)
 
     def run(self) -> Iterator[str]:
         """Types and days in their order; what no day of the tree has comes last."""
@@ -149,7 +150,7 @@ class _JoinedCheck:
             elif line[3] in wanted:
                 yield f"the type index has a line twice: {line[3]!r}"
             else:
-                check_line(self._parts.objects, type_name, line)
+                self._lines.run(type_name, line)
         if missing:
             where, first = f"{folder_of(type_name)}/{day}", min(missing).decode(errors="replace")
             yield f"the notes of {where} lack {len(missing)} lines, the first {first!r}"

@@ -63,6 +63,30 @@ def careful(reader: ObjectReader) -> Read:
     return read
 
 
+class LineCheck:
+    """Whether what other stores' lines say may be so: that a commit is not here proves nothing."""
+
+    def __init__(self, objects: Objects) -> None:
+        self._objects = objects
+        self._is_here = objects.seen_now()
+
+    def run(self, type_name: str, line: Line) -> None:
+        """``StoreCorrupted`` for a line of no stream, or of a commit here that is another event."""
+        _, stream, _, text = line
+        try:
+            check_stream_id(stream.decode())
+        except (InvalidEvent, UnicodeDecodeError) as error:
+            raise StoreCorrupted(f"the type index has a line of no stream: {error}") from None
+        commit = text[-41:-1].decode()
+        if not self._is_here(commit):
+            return
+        with suppress(UnsupportedFormat):  # an event of a newer version: its reader will judge
+            event = self._objects.read_event(commit)
+            said = line_of(event.time, event.stream_id, event.version, bytes.fromhex(commit))
+            if (event.type, said) != (type_name, line):
+                raise StoreCorrupted(f"the type index says of {commit}, which is here: {text!r}")
+
+
 def lines_to_add(read: Read, source: NotesTree, into: NotesTree) -> Iterator[Batch]:
     """What ``source`` lists and ``into`` does not; a batch has each day once.
 
@@ -88,9 +112,10 @@ def check_foreign(read: Read, foreign: NotesTree, known: NotesTree, objects: Obj
     ``read`` is ``careful``. Lines of commits that are not here are another machine's.
     """
     check_form(read, foreign, known)
+    check = LineCheck(objects)
     for (type_name, day), lines in shares(read, foreign, known, check_note):
         for line in known.lacking(type_name, day, lines):
-            check_line(objects, type_name, line)
+            check.run(type_name, line)
 
 
 def check_form(read: Read, foreign: NotesTree, known: NotesTree) -> None:
@@ -136,23 +161,6 @@ def _check_days(folder: str, names: Iterable[str]) -> None:
         last[day] = max(last[day], number)
     if count != last or not count:
         raise StoreCorrupted(f"the type index has a day of {folder} with a gap")
-
-
-def check_line(objects: Objects, type_name: str, line: Line) -> None:
-    """It may be true: its commit is not here, or is this event."""
-    _, stream, _, text = line
-    try:
-        check_stream_id(stream.decode())
-    except (InvalidEvent, UnicodeDecodeError) as error:
-        raise StoreCorrupted(f"the type index has a line of no stream: {error}") from None
-    commit = text[-41:-1].decode()
-    if not objects.lists(commit):
-        return
-    with suppress(UnsupportedFormat):  # an event of a newer version is somebody else's to judge
-        event = objects.read_event(commit)
-        said = line_of(event.time, event.stream_id, event.version, bytes.fromhex(commit))
-        if (event.type, said) != (type_name, line):
-            raise StoreCorrupted(f"the type index says of {commit}, which is here, {text!r:.120}")
 
 
 def shares(

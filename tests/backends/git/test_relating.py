@@ -16,7 +16,7 @@ from gitstore import DomainEvent
 from gitstore.backends.git.background import BackgroundFlush
 from gitstore.backends.git.commits import EventCommit, GitObject, encode_commit
 from gitstore.backends.git.layout import tracked
-from gitstore.backends.git.relating import Relation, relate, stream_of
+from gitstore.backends.git.relating import Relation, read_tip, relate
 from gitstore.backends.git.store import GitEventStore
 from gitstore.core.errors import StoreCorrupted
 from tests.backends.git.witness import reopen
@@ -222,9 +222,9 @@ def test_the_stream_of_a_ref(place: Path) -> None:
         a.flush()
         refs = a._parts.refs.under("refs/streams/")
         read = a._parts.objects.read
-        assert {stream_of(name, tip, read) for name, tip in refs.items()} == {STREAM, long}
+        assert {read_tip(name, tip, read).stream_id for name, tip in refs.items()} == {STREAM, long}
         with pytest.raises(StoreCorrupted, match="not of this ref's"):
-            stream_of("refs/streams/task-1", tips[STREAM], read)
+            read_tip("refs/streams/task-1", tips[STREAM], read)
 
 
 @pytest.mark.parametrize(

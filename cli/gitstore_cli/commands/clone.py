@@ -1,0 +1,46 @@
+"""``sc-events clone``: a new machine in one command."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import click
+
+from gitstore_cli import options
+from gitstore_cli.env import Env
+from gitstore_cli.failures import DISAGREE, OK
+from gitstore_cli.finding import find_place
+
+_EXAMPLES = """\b
+Examples:
+  sc-events clone ssh://hub.example/events.git
+  sc-events clone /media/stick/events.git work.git
+
+\b
+Exit codes: 0 ok, 3 a stream of the remote failed a check and was left out."""
+
+
+@options.command(epilog=_EXAMPLES, short_help="Make a store from a remote.")
+@click.argument("url", metavar="URL")
+@click.argument("path", metavar="[PATH]", required=False)
+@options.timeout_option
+@options.format_option
+def command(env: Env, form: str, url: str, path: str | None, timeout: float | None) -> int:
+    """Make a store with everything the remote at URL has; the remote becomes its `origin`.
+
+    PATH is where; without it, the store that commands use here.
+    """
+    from gitstore.sync.cloning import clone
+    from gitstore_cli.library_warnings import show_warnings
+    from gitstore_cli.render.progress import ProgressBar
+    from gitstore_cli.render.taken import write_taken
+    from gitstore_cli.safe import printable
+
+    show_warnings(env)
+    where = find_place(replace(env, store=path) if path else env).where.removeprefix("git:")
+    with ProgressBar(env) as bar:
+        report = clone(url, Path(where), timeout=timeout, progress=bar)
+    write_taken(env, form, report)
+    env.say(f"The event store is {printable(where)}")
+    return OK if report.ok else DISAGREE

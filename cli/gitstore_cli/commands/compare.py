@@ -1,0 +1,143 @@
+"""``sc-events compare``: where this store and another agree, are ahead, or forked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import click
+
+from gitstore_cli import options
+from gitstore_cli.env import Env
+from gitstore_cli.failures import DISAGREE, OK, Failure
+from gitstore_cli.finding import find_place
+from gitstore_cli.stores import as_git_store, existing, say_no_events
+
+if TYPE_CHECKING:
+    from gitstore.sync.comparing import Compared, Comparison
+
+_EXAMPLES = """\b
+Examples:
+  sc-events compare
+  sc-events compare origin --only-different
+  sc-events compare ~/backup/events.git -f json
+  sc-events compare https://example.org/events.git --fetch
+  sc-events compare --stream task-AUTH-001
+
+\b
+Exit codes: 0 both hold the same, 3 they differ."""
+
+
+@options.command(epilog=_EXAMPLES, short_help="Compare with a remote or another store.")
+@click.argument("other", required=False, metavar="[REMOTE | PATH | URL]")
+@click.option("--stream", metavar="STREAM", help="Show both sides of one stream after its fork.")
+@click.option("--only-different", is_flag=True, help="Leave out the streams that are identical.")
+@click.option("--fetch", is_flag=True, help="Fetch first, so that everything can be told.")
+@options.timeout_option
+@options.format_option
+def command(
+    env: Env,
+    form: str,
+    other: str | None,
+    stream: str | None,
+    only_different: bool,
+    fetch: bool,
+    timeout: float | None,
+) -> int:
+    """Show which streams are identical, ahead, behind, diverged, or on one side only.
+
+    A remote is compared as of the last fetch (without an argument: the only remote, or origin),
+    another store of this machine as it is now; of a URL the refs alone are looked at. Nothing is
+    taken in, and nothing is written there.
+    """
+    from gitstore.sync.comparing import Comparison, compare_with
+    from gitstore.sync.others import open_other
+    from gitstore.sync.sides import Sides
+    from gitstore_cli.render.progress import ProgressBar
+    from gitstore_cli.render.sides import write_sides
+    from gitstore_cli.whichremote import only_remote
+
+    place = find_place(env)
+    if place.is_default and place.is_missing:
+        say_no_events(env, place)
+        _write(env, form, Comparison("", "tips", None, ()), only_different=False)
+        return OK
+    with existing(env, place) as opened, ProgressBar(env) as bar:
+        store = as_git_store(opened, "compare")
+        named = other or only_remote(store.examine(lambda parts: parts.layout.root))
+        wanted = None if stream is None else [stream]
+        with open_other(store, named, fetch_first=fetch, timeout=timeout, progress=bar) as there:
+            found = compare_with(store, there, wanted, bar)
+            bar.stop()
+            if stream is None:
+                _write(env, form, found, only_different=only_different)
+            else:
+                one = _one(found, stream)
+                write_sides(env, form, one, None if one.fork is None else Sides(store, there, one))
+    _say(env, found, fetch=fetch)
+    return OK if found.ok else DISAGREE
+
+
+def _one(found: Comparison, stream: str) -> Compared:
+    for one in found.streams:
+        if one.stream == stream:
+            return one
+    if found.odd:
+        raise Failure("; ".join(f"{name}: {why}" for name, why in found.odd.items()))
+    raise Failure(f"there is no stream {stream!r}, here or there", hint="See `sc-events streams`.")
+
+
+def _write(env: Env, form: str, found: Comparison, *, only_different: bool) -> None:
+    from gitstore_cli.render.jsontext import one_line, pretty
+    from gitstore_cli.safe import printable
+
+    shown = (one for one in found.streams if not only_different or one.state != "identical")
+    if form == "table":
+        _write_table(env, shown)
+    elif form == "json":
+        streams = [one._asdict() for one in shown]
+        env.answer(pretty({"streams": streams, "summary": found.summary}))
+    elif form == "jsonl":
+        env.stdout.writelines(one_line(one._asdict()) + "\n" for one in shown)
+    else:
+        for stream, state, *counts in shown:
+            cells = (state, *("" if count is None else str(count) for count in counts), stream)
+            env.answer("\t".join(map(printable, cells)))
+
+
+def _write_table(env: Env, streams: Iterable[Compared]) -> None:
+    from gitstore_cli.render.names import standing
+    from gitstore_cli.render.table import Column, Table
+
+    columns = (
+        Column("Stream", "bold", most=1000, least=18, keeps_end=True),
+        Column("State", most=80),
+    )
+    Table(env, columns).write((one.stream, standing(one)) for one in streams)
+
+
+def _say(env: Env, found: Comparison, *, fetch: bool) -> None:
+    """What was compared, and the sum of it, on stderr: stdout holds the streams alone."""
+    counts = ", ".join(
+        f"{count:,} {state.replace('-', ' ')}" for state, count in sorted(found.summary.items())
+    )
+    env.say(f"{_counted(len(found.streams), 'stream')} compared with {_basis(found)}: {counts}")
+    for name, why in found.odd.items():
+        env.say(f"Note: {name} there is no ref of a stream: {why}")
+    if None in {one.fork for one in found.streams} and not fetch:
+        env.say("Hint: Only a fetch can tell how far they differ: add --fetch")
+
+
+def _basis(found: Comparison) -> str:
+    from gitstore_cli.render.moments import local_seconds
+
+    if found.basis == "last fetch":
+        when = f", {local_seconds(found.fetched)}" if found.fetched else ""
+        return f"{found.other} as of the last fetch{when}"
+    if found.basis == "never fetched":
+        return f"the refs of {found.other}, which was never fetched"
+    return f"the refs of {found.other}" if found.basis == "tips" else found.other
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"

@@ -1,0 +1,90 @@
+"""Clone: a new machine's store from a remote, with everything checked, numbered and indexed."""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+from pathlib import Path
+
+from gitstore.backends.disk.files import DIRECTORY_MODE, sync_directory
+from gitstore.backends.git.findings import Progress
+from gitstore.backends.git.gitcommand import Git
+from gitstore.backends.git.layout import StoreLayout
+from gitstore.backends.git.refs import Refs
+from gitstore.backends.git.store import GitEventStore
+from gitstore.backends.stamping import Stamper
+from gitstore.core.errors import StoreUnavailable
+from gitstore.sync import remotes
+from gitstore.sync.complaints import redacted
+from gitstore.sync.fetching import check_theirs
+from gitstore.sync.pulling import PullReport, take_in
+from gitstore.sync.sources import Source
+from gitstore.sync.theirs import Theirs, look, sort_out
+from gitstore.sync.transport import Transport
+
+ORIGIN = "origin"
+"""The name of a clone's remote."""
+
+
+def clone(
+    url: str,
+    path: Path,
+    *,
+    timeout: float | None = None,
+    progress: Progress | None = None,
+    stamper: Stamper | None = None,
+) -> PullReport:
+    """Make a store at ``path`` with what the remote at ``url`` has; the remote is its ``origin``.
+
+    Made beside ``path`` and put there when it is whole: a clone that is killed, or that fails,
+    leaves nothing. Each commit is checked as by ``pull``; what is left out is in the report.
+    ``StoreUnavailable`` where something is at ``path``; else raises what ``pull`` does.
+    """
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise StoreUnavailable(
+            f"there is something at {path} already",
+            hint="Clone to another path; or, in a store, `sc-events remote add` and `pull`.",
+        )
+    path.parent.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
+    try:
+        with GitEventStore.open(aside, stamper=stamper) as store:
+            remotes.add(aside, ORIGIN, url)
+            address = remotes.urls(aside)[ORIGIN]
+            transport = Transport(aside, address, timeout=timeout, progress=progress)
+            report = _fill(store, transport, redacted(url), progress)
+            store.index_types()
+        aside.replace(path)
+        sync_directory(path.parent)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+    return report
+
+
+def _fill(
+    store: GitEventStore, transport: Transport, shown: str, progress: Progress | None
+) -> PullReport:
+    exchange = store.exchange
+    source = Source(transport.name, shown, ORIGIN, ORIGIN)
+    theirs = look(transport)
+    with exchange.incoming() as incoming:
+        check_theirs(transport, shown, theirs, incoming)
+        if theirs.refs:
+            theirs = _copy(transport, incoming.path)
+        return take_in(exchange, source, theirs, incoming, progress)
+
+
+def _copy(transport: Transport, into: Path) -> Theirs:
+    """Let git make a mirror, which is faster than a fetch, and take its packs and its refs."""
+    mirror = into / "mirror.git"
+    transport.clone(mirror)
+    layout = StoreLayout(mirror)
+    borrowed = layout.objects / "info" / "alternates"
+    # One pack of what is loose; of everything where the source, and so the copy, borrows objects.
+    Git(mirror).run("repack", "-d", "-q", *(["-a"] if borrowed.exists() else []))
+    borrowed.unlink(missing_ok=True)
+    for file in layout.packs.iterdir():
+        file.rename(into / "pack" / file.name)
+    theirs = sort_out(Refs(layout).under("refs/"))
+    shutil.rmtree(mirror)
+    return theirs

@@ -1,0 +1,66 @@
+"""The other end's refs: what a look at them says, before anything is fetched or sent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from gitstore.backends.git.layout import FEEDS, FORMAT, STREAMS, TYPES
+from gitstore.backends.git.repository import check_format_commit, format_objects
+from gitstore.core.errors import UnsupportedFormat
+from gitstore.sync.transport import Transport
+
+_WORK = ("refs/heads/", "refs/tags/")
+
+
+@dataclass(frozen=True, slots=True)
+class Theirs:
+    """The other end's refs, name → id: those of an event store, and how many others there are.
+
+    ``others`` counts branches and tags only: people's work, which is none of ours.
+    """
+
+    refs: dict[str, str]
+    others: int
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is neither a store nor anybody's work."""
+        return not self.refs and not self.others
+
+    @property
+    def streams(self) -> dict[str, str]:
+        """The refs of streams, also of such names as no stream has."""
+        return {name: tip for name, tip in self.refs.items() if name.startswith(STREAMS)}
+
+
+def look(transport: Transport) -> Theirs:
+    """Ask the other end for its refs. ``RemoteFailed`` where it cannot be reached."""
+    return sort_out(transport.refs())
+
+
+def sort_out(refs: dict[str, str]) -> Theirs:
+    """The refs of an event store among ``refs``."""
+    ours = {
+        name: tip
+        for name, tip in refs.items()
+        if name.startswith((STREAMS, FEEDS)) or name in {FORMAT, TYPES}
+    }
+    return Theirs(ours, sum(name.startswith(_WORK) for name in refs.keys() - ours.keys()))
+
+
+def check_format(where: str, theirs: Theirs, read: Callable[[str], bytes]) -> None:
+    """Raise ``UnsupportedFormat`` unless it is an event store of this format, or empty.
+
+    ``read`` gives the content of the commit on its format's ref; only asked for one that is not
+    the one of this release.
+    """
+    tip = theirs.refs.get(FORMAT)
+    if tip is not None:
+        if tip != format_objects()[-1].id:
+            check_format_commit(where, read(tip))
+    elif theirs.others and not theirs.streams:
+        raise UnsupportedFormat(
+            f"{where} is a git repository, but no event store: it has no {FORMAT}",
+            hint="Name a remote that holds events, or an empty one (git init --bare).",
+        )
