@@ -16,7 +16,6 @@ from gitstore.backends.git.findings import Progress, silent
 from gitstore.backends.git.layout import FEED, FEEDS, FORMAT, STREAMS, TYPES, tracked
 from gitstore.backends.git.repository import format_objects
 from gitstore.backends.git.store import GitEventStore
-from gitstore.sync import remoteformat
 from gitstore.sync.pushplan import Ours, Plan, Planner
 from gitstore.sync.pushreport import Estimate, PushReport, estimate
 from gitstore.sync.pushview import EVERYTHING, PushView, push_view
@@ -100,7 +99,7 @@ class _Push:
 
     def _round(self, theirs: Mapping[str, str]) -> tuple[Plan, dict[str, str]]:
         """Look at both sides and push; gives the plan, and what did not go through and why."""
-        is_store = remoteformat.check(self._exchange, self._remote, self._transport, theirs)
+        is_store = self._planner.check(theirs)
         plan = self._planner.plan(theirs)
         self._before = plan.before | self._before  # where it stood when we saw it first
         rejected = plan.unclear | self._send(plan, theirs, is_store=is_store)
