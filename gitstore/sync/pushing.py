@@ -76,6 +76,7 @@ class _Push:
         self._taken: dict[str, str] = {}
         """The refs that the remote has taken: their names there → commits."""
         self._before: dict[str, int] = {}
+        self._said: tuple[str, ...] = ()
 
     def run(self) -> PushReport:
         theirs = self._transport.refs()
@@ -103,7 +104,9 @@ class _Push:
         plan = self._planner.plan(theirs)
         self._before = plan.before | self._before  # where it stood when we saw it first
         rejected = plan.unclear | self._send(plan, theirs, is_store=is_store)
-        self._track({**theirs, **self._taken})
+        planned = {**plan.streams, **plan.others}
+        taken = {ref: tip for ref, tip in planned.items() if self._taken.get(ref) == tip}
+        self._track({**self._taken, **theirs, **taken})
         return plan, rejected
 
     def _send(self, plan: Plan, theirs: Mapping[str, str], *, is_store: bool) -> dict[str, str]:
@@ -130,6 +133,8 @@ class _Push:
         view.show(refs)
         said = self._transport.push([EVERYTHING], view.path)
         rejected = {ref.name: ref.why for ref in said if ref.status == "rejected"}
+        if rejected:
+            self._said = self._transport.said
         taken = [ref.name for ref in said if ref.status in {"new", "updated"}]
         self._taken |= {ref: refs[ref] for ref in taken}
         return rejected
@@ -171,6 +176,7 @@ class _Push:
             refused={
                 ours[ref].name if ref in ours else ref: why for ref, why in planner.declined.items()
             },
+            said=self._said if planner.declined else (),
             waiting=self._ours.waiting,
         )
 

@@ -10,7 +10,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO, Literal, NamedTuple
 
@@ -40,6 +40,7 @@ _PUSH = (
 )
 _CLONE = ("clone", "--mirror", "--progress", "--template=", "--origin=origin")
 _DIRECTION = {"Receiving objects": "from", "Writing objects": "to"}
+_REMOTE = "remote: "
 _HIDDEN = "deny updating a hidden ref"
 
 Status = Literal["new", "updated", "same", "rejected"]
@@ -117,6 +118,8 @@ class Transport:
         self._timeout = SILENCE if timeout is None else timeout
         self._progress = progress or silent
         self._refs: dict[str, str] | None = None
+        self.said: tuple[str, ...] = ()
+        """What the remote had to say at the last push, such as in a hook; its last lines."""
 
     @property
     def name(self) -> str:
@@ -190,6 +193,7 @@ class Transport:
         """
         command = [*_PUSH, "--", self._remote, *refspecs]
         heard = self._run("pushing", command, git_dir=view, may_fail=True)
+        self.said = tuple(_said_there(redacted(heard.complaint)))
         pushed = _pushed(heard.answer.decode(errors="surrogateescape"))
         rejected = [ref for ref in pushed if ref.status == "rejected"]
         if any(_HIDDEN in ref.why for ref in rejected):
@@ -280,6 +284,13 @@ def _pushed(answer: str) -> list[PushedRef]:
             status = _STATUS[flag]
             found.append(PushedRef(rest[0].rpartition(":")[2], status, _reason(status, rest[1])))
     return found
+
+
+def _said_there(complaint: str) -> Iterator[str]:
+    """The lines that git passed on from the other side."""
+    for line in complaint.splitlines():
+        if line.startswith(_REMOTE):
+            yield line.removeprefix(_REMOTE).rstrip()
 
 
 def _reason(status: Status, summary: str) -> str:

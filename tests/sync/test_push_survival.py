@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import random
 import subprocess
 import sys
 import threading
 import time
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from gitstore import DomainEvent
 from gitstore.backends.git.relating import Relation
+from gitstore.sync.pushing import push
 from gitstore.sync.transport import RemoteFailed, RemoteSilent
+from tests.backends.git import programs
 from tests.sync import servers
 from tests.sync.machines import check_sound, expected, machine, opened, pushed, record
 from tests.sync.servers import bare, git, hook, refs
@@ -175,32 +179,50 @@ def test_two_first_pushes_at_once_both_go_through(laptop: Path, tmp_path: Path, 
 def test_appends_go_on_during_a_push(laptop: Path, hub: Path) -> None:
     """None is lost, none waits for the remote; what was not pushed goes with the next push."""
     hook(hub, "pre-receive", "sleep 2")
-    took: list[float] = []
-    over = threading.Event()
+    said: list[tuple[float, list[list[object]]]] = []
+    with programs.start("write", str(laptop), "single", 7, 5, 1_000_000) as writer:
+        assert writer.stdout is not None
+        lines = iter(writer.stdout)
+        assert json.loads(next(lines)) == "ready"
 
-    def append() -> None:
-        with opened(laptop) as store:
-            while not over.is_set():
-                began = time.monotonic()
-                store.append(DomainEvent(f"note-{len(took) % 5}", "Noted", {"n": len(took)}))
-                took.append(time.monotonic() - began)
-                over.wait(0.005)
+        def listen() -> None:
+            whole = (line for line in lines if line.endswith("\n"))
+            said.extend((time.monotonic(), json.loads(line)) for line in whole)
 
-    writer = threading.Thread(target=append)
-    writer.start()
-    try:
-        pushed(laptop)
-    finally:
-        over.set()
-        writer.join()
-    assert len(took) > 50
-    assert max(took) < 1.5, "no append waited for the remote"
+        listener = threading.Thread(target=listen)
+        listener.start()
+        try:
+            pushed(laptop)
+        finally:
+            writer.kill()
+            listener.join()
+    pauses = [later - earlier for (earlier, _), (later, _) in pairwise(said)]
+    assert len(said) > 100
+    assert max(pauses) < 1.5, "no append waited for the remote"
     hook(hub, "pre-receive", "exit 0")
     pushed(laptop)
     assert refs(hub) == expected(laptop)
     with opened(laptop) as store:
-        assert sum(1 for _ in store.read_all(categories="note")) == len(took)
+        recorded = {event.event.id for event in store.read_all()}
+    assert {ack[4] for _, acks in said for ack in acks} <= recorded
     check_sound(laptop)
+
+
+def test_a_stream_that_cannot_be_moved_into_git_is_not_pushed_half(laptop: Path, hub: Path) -> None:
+    """It stays here with all of its events, and is named; all others go."""
+    pushed(laptop)
+    record(laptop, "task-2")
+    stuck = laptop / "refs" / "streams" / "task-1.lock"
+    with opened(laptop) as store:
+        stuck.touch()
+        store.append(DomainEvent("task-1", "Noted", {}))
+        report = push(store, "hub")
+        assert list(report.waiting) == ["task-1"]
+        assert report.pushed == {"task-2": (1, 2)}
+        assert not report.is_complete
+        stuck.unlink()
+        assert push(store, "hub").pushed == {"task-1": (1, 2)}
+    assert refs(hub) == expected(laptop)
 
 
 @pytest.mark.parametrize(

@@ -219,6 +219,7 @@ def test_a_declined_stream_is_named_with_the_remotes_words(laptop: Path, hub: Pa
     assert report.pushed == {"task-2": (0, 1)}
     assert list(report.refused) == ["task-1"]
     assert "hook declined" in report.refused["task-1"]
+    assert "not today" in report.said
     assert (report.is_complete, report.agrees) == (False, True)
     hook(hub, "update", "exit 0")
     assert pushed(laptop).pushed == {"task-1": (0, 2)}

@@ -176,6 +176,8 @@ def _say(env: Env, report: PushReport) -> None:
         )
     if report.refused:
         env.say(f"Warning: {remote} declined {_counted(len(report.refused), 'ref')}.")
+        for line in report.said:
+            env.say(f"{remote} says: {line}")
     for streams_left, why in (
         (report.diverged, "went on differently there"),
         (report.foreign, "have something else under their name there"),
