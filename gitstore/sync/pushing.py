@@ -14,7 +14,6 @@ from itertools import islice
 
 from gitstore.backends.git.findings import Progress, silent
 from gitstore.backends.git.layout import FEED, FEEDS, FORMAT, STREAMS, TYPES, tracked
-from gitstore.backends.git.repository import format_objects
 from gitstore.backends.git.store import GitEventStore
 from gitstore.sync.pushplan import Ours, Plan, Planner
 from gitstore.sync.pushreport import Estimate, PushReport, estimate
@@ -120,7 +119,7 @@ class _Push:
         done, total = 0, len(plan.streams)
         with push_view(self._exchange.layout) as view:
             if not is_store:
-                rejected = self._send_chunk(view, {FORMAT: format_objects()[-1].id})
+                rejected = self._send_chunk(view, {FORMAT: self._ours.format})
                 if rejected:
                     return rejected
             for chunk in _chunks(plan, is_machine=FEED in theirs):

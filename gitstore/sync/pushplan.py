@@ -32,11 +32,13 @@ class OurStream(NamedTuple):
 class Ours:
     """One look at what is here: streams by their refs' names, and the feed that lists them.
 
+    ``format``: the commit of our format ref, which an earlier release may have worded otherwise.
     ``waiting``: streams with events that cannot be moved into git now, and why.
     """
 
     streams: Mapping[str, OurStream]
     feed: str
+    format: str
     waiting: Mapping[str, str]
 
     @classmethod
@@ -57,7 +59,9 @@ class Ours:
             for name, head in exchange.parts.index.heads()
             if name not in waiting
         }
-        return cls(streams, feed, waiting)
+        form = exchange.parts.refs.read(FORMAT)
+        assert form is not None, "a store is opened with its format ref only"
+        return cls(streams, feed, form, waiting)
 
 
 @dataclass(slots=True)

@@ -262,6 +262,13 @@ def test_a_format_in_other_words_is_left_as_it_is(laptop: Path, hub: Path) -> No
         record(laptop, "task-1")
 
 
+def test_a_store_of_an_earlier_release_pushes_its_own_format(laptop: Path, hub: Path) -> None:
+    """The format ref that goes is the one that is here, in whichever words."""
+    git(laptop, "update-ref", "refs/heads/main", commit(laptop, "gitstore format 1"))
+    assert pushed(laptop).is_complete
+    assert refs(hub) == expected(laptop) == noted(laptop)
+
+
 @pytest.mark.parametrize(
     ("branch", "subject", "words"),
     [
