@@ -14,9 +14,7 @@ from itertools import islice
 
 from gitstore.backends.git.findings import Progress, silent
 from gitstore.backends.git.layout import FEED, FEEDS, FORMAT, STREAMS, TYPES, tracked
-from gitstore.backends.git.repository import format_objects
 from gitstore.backends.git.store import GitEventStore
-from gitstore.sync import remoteformat
 from gitstore.sync.pushplan import Ours, Plan, Planner
 from gitstore.sync.pushreport import Estimate, PushReport, estimate
 from gitstore.sync.pushview import EVERYTHING, PushView, push_view
@@ -77,6 +75,7 @@ class _Push:
         self._taken: dict[str, str] = {}
         """The refs that the remote has taken: their names there → commits."""
         self._before: dict[str, int] = {}
+        self._said: tuple[str, ...] = ()
 
     def run(self) -> PushReport:
         theirs = self._transport.refs()
@@ -100,11 +99,13 @@ class _Push:
 
     def _round(self, theirs: Mapping[str, str]) -> tuple[Plan, dict[str, str]]:
         """Look at both sides and push; gives the plan, and what did not go through and why."""
-        is_store = remoteformat.check(self._exchange, self._remote, self._transport, theirs)
+        is_store = self._planner.check(theirs)
         plan = self._planner.plan(theirs)
         self._before = plan.before | self._before  # where it stood when we saw it first
         rejected = plan.unclear | self._send(plan, theirs, is_store=is_store)
-        self._track({**theirs, **self._taken})
+        planned = {**plan.streams, **plan.others}
+        taken = {ref: tip for ref, tip in planned.items() if self._taken.get(ref) == tip}
+        self._track({**self._taken, **theirs, **taken})
         return plan, rejected
 
     def _send(self, plan: Plan, theirs: Mapping[str, str], *, is_store: bool) -> dict[str, str]:
@@ -118,7 +119,7 @@ class _Push:
         done, total = 0, len(plan.streams)
         with push_view(self._exchange.layout) as view:
             if not is_store:
-                rejected = self._send_chunk(view, {FORMAT: format_objects()[-1].id})
+                rejected = self._send_chunk(view, {FORMAT: self._ours.format})
                 if rejected:
                     return rejected
             for chunk in _chunks(plan, is_machine=FEED in theirs):
@@ -131,6 +132,8 @@ class _Push:
         view.show(refs)
         said = self._transport.push([EVERYTHING], view.path)
         rejected = {ref.name: ref.why for ref in said if ref.status == "rejected"}
+        if rejected:
+            self._said = self._transport.said
         taken = [ref.name for ref in said if ref.status in {"new", "updated"}]
         self._taken |= {ref: refs[ref] for ref in taken}
         return rejected
@@ -172,6 +175,7 @@ class _Push:
             refused={
                 ours[ref].name if ref in ours else ref: why for ref, why in planner.declined.items()
             },
+            said=self._said if planner.declined else (),
             waiting=self._ours.waiting,
         )
 

@@ -7,13 +7,16 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from gitstore.backends.git.gitcommand import Git, GitFailed
-from gitstore.backends.git.layout import FEEDS, STREAMS, TYPES, tracked
+from gitstore.backends.git.layout import FEEDS, FORMAT, STREAMS, TYPES, tracked
 from gitstore.backends.git.relating import Relation, relate
+from gitstore.backends.git.repository import format_objects
 from gitstore.backends.git.store import GitEventStore
 from gitstore.backends.git.typejoining import TypesNotInOrder
 from gitstore.core.errors import FlushFailed, StoreCorrupted, UnsupportedFormat
 from gitstore.core.names import encode_name
 from gitstore.sync import remotes
+from gitstore.sync.fetching import check_theirs
+from gitstore.sync.theirs import check_format, sort_out
 from gitstore.sync.transport import RemoteFailed, Transport
 
 
@@ -29,11 +32,13 @@ class OurStream(NamedTuple):
 class Ours:
     """One look at what is here: streams by their refs' names, and the feed that lists them.
 
+    ``format``: the commit of our format ref, which an earlier release may have worded otherwise.
     ``waiting``: streams with events that cannot be moved into git now, and why.
     """
 
     streams: Mapping[str, OurStream]
     feed: str
+    format: str
     waiting: Mapping[str, str]
 
     @classmethod
@@ -54,7 +59,9 @@ class Ours:
             for name, head in exchange.parts.index.heads()
             if name not in waiting
         }
-        return cls(streams, feed, waiting)
+        form = exchange.parts.refs.read(FORMAT)
+        assert form is not None, "a store is opened with its format ref only"
+        return cls(streams, feed, form, waiting)
 
 
 @dataclass(slots=True)
@@ -92,6 +99,22 @@ class Planner:
         self.renamed: str | None = None
         self.declined: dict[str, str] = {}
         """Refs the remote does not take, and why; they are not tried again."""
+
+    def check(self, theirs: Mapping[str, str]) -> bool:
+        """Whether a store with these refs is there; ``False`` where it is ours to begin.
+
+        Raises ``UnsupportedFormat`` for one of another format, and for what is no event store.
+        """
+        shown, found = f"remote {self._transport.name!r}", sort_out(dict(theirs))
+        tip, objects = theirs.get(FORMAT), self._exchange.parts.objects
+        if tip is None or tip == format_objects()[-1].id or objects.holds(tip):
+            check_format(shown, found, objects.read)
+        else:
+            with self._exchange.incoming() as incoming:
+                check_theirs(self._transport, shown, found, incoming)
+                incoming.keep()
+                self._exchange.track({tracked(self._remote, FORMAT): tip})
+        return tip is not None
 
     def plan(self, theirs: Mapping[str, str]) -> Plan:
         """What to send to a remote with these refs, all of it a continuation of what is there."""

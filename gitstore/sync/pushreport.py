@@ -20,7 +20,8 @@ class PushReport:
     - ``diverged``: streams that went on differently there; nothing of them was pushed.
     - ``only_there``: how many streams only the remote has.
     - ``foreign``: stream → why what stands under its name there is no history of it.
-    - ``refused``: stream, or the full name of another ref, → in which words the remote declined it.
+    - ``refused``: stream, or the full name of another ref, → why it did not take it.
+    - ``said``: what it had to say about that itself, such as in a hook; its last lines.
     - ``waiting``: stream → why its last events are not in git here; nothing of it was pushed.
     """
 
@@ -33,6 +34,7 @@ class PushReport:
     only_there: int = 0
     foreign: Mapping[str, str] = field(default_factory=dict)
     refused: Mapping[str, str] = field(default_factory=dict)
+    said: tuple[str, ...] = ()
     waiting: Mapping[str, str] = field(default_factory=dict)
 
     @property

@@ -118,6 +118,8 @@ class Transport:
         self._timeout = SILENCE if timeout is None else timeout
         self._progress = progress or silent
         self._refs: dict[str, str] | None = None
+        self.said: tuple[str, ...] = ()
+        """What the remote had to say at the last push, such as in a hook; its last lines."""
 
     @property
     def name(self) -> str:
@@ -191,7 +193,8 @@ class Transport:
         """
         command = [*_PUSH, "--", self._remote, *refspecs]
         heard = self._run("pushing", command, git_dir=view, may_fail=True)
-        pushed = _pushed(heard.answer.decode(errors="surrogateescape"), heard.complaint)
+        self.said = tuple(_remote_says.findall(redacted(heard.complaint)))
+        pushed = _pushed(heard.answer.decode(errors="surrogateescape"), self.said)
         rejected = [ref for ref in pushed if ref.status == "rejected"]
         if any(_HIDDEN in ref.why for ref in rejected):
             raise RemoteFailed(
@@ -272,9 +275,8 @@ def _objects_into(into: Path, objects: Path) -> dict[str, str]:
     }
 
 
-def _pushed(answer: str, complaint: str) -> list[PushedRef]:
+def _pushed(answer: str, said: Sequence[str]) -> list[PushedRef]:
     """The lines ``<flag> TAB <from>:<to> TAB <summary> (<reason>)`` of ``git push --porcelain``."""
-    said = _remote_says.findall(complaint)
     found = []
     for line in answer.split("\n"):  # a name may hold other ends of lines
         flag, *rest = line.split("\t")

@@ -73,6 +73,7 @@ def case(name: str, *lines: str, store: str = "history", interrupt_after: int = 
     return Case(name, lines, store, interrupt_after)
 
 
+_HUB = ("git init --quiet --bare hub.git", "sc-events remote add hub hub.git | cat")
 _FIXED = "--id n-1 --time 2026-11-20T08:00:00Z"
 _APPEND = f"sc-events append task-1 TaskCreated {_FIXED}"
 _AT = "--time 2026-11-20T08:00:00Z"
@@ -344,6 +345,51 @@ CASES = [
         "sc-events verify",
     ),
     case("verify.errors", "sc-events verify --store missing.git"),
+    case("push.help", "sc-events push --help"),
+    case(
+        "push.terminal",
+        *_HUB,
+        "sc-events push",
+        "sc-events push",
+        _APPEND,
+        "sc-events push",
+        "git --git-dir=hub.git log --format=%s refs/streams/task-1",
+    ),
+    case(
+        "push.formats",
+        *_HUB,
+        "sc-events remote machine laptop | cat",
+        "sc-events push -f json",
+        _APPEND,
+        "sc-events push | cat",
+        "sc-events push -f minimal",
+    ),
+    case(
+        "push.diverged",
+        *_HUB,
+        "sc-events push -f minimal",
+        "cp -r ~/.scopecraft/events.git other.git",
+        f"sc-events --store other.git append task-AUTH-001 Noted {_FIXED}",
+        f"sc-events --store other.git append session-1 Noted {_FIXED.replace('n-1', 'n-2')}",
+        "git --git-dir=other.git push --quiet hub 'refs/streams/*:refs/streams/*'",
+        f"sc-events append task-AUTH-001 Noted {_FIXED.replace('n-1', 'n-3')}",
+        f"{_APPEND.replace('n-1', 'n-4')}",
+        "sc-events push",
+        "sc-events push | cat",
+    ),
+    case(
+        "push.errors",
+        "sc-events push",
+        *_HUB,
+        "sc-events push nowhere",
+        "sc-events push --timeout 0",
+        "rm -r hub.git",
+        "sc-events push",
+        "git init --quiet hub.git",
+        "sc-events remote add other elsewhere.git | cat",
+        "sc-events push",
+    ),
+    case("push.empty", "sc-events push", store="nothing"),
     case("maintain.help", "sc-events maintain --help"),
     case("maintain.terminal", "sc-events maintain", "sc-events maintain --auto"),
     case("maintain.formats", "sc-events maintain -f json", "sc-events maintain | cat"),

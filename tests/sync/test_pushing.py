@@ -219,6 +219,7 @@ def test_a_declined_stream_is_named_with_the_remotes_words(laptop: Path, hub: Pa
     assert report.pushed == {"task-2": (0, 1)}
     assert list(report.refused) == ["task-1"]
     assert "hook declined" in report.refused["task-1"]
+    assert "not today" in report.said
     assert (report.is_complete, report.agrees) == (False, True)
     hook(hub, "update", "exit 0")
     assert pushed(laptop).pushed == {"task-1": (0, 2)}
@@ -259,6 +260,13 @@ def test_a_format_in_other_words_is_left_as_it_is(laptop: Path, hub: Path) -> No
         assert pushed(laptop).is_complete
         assert refs(hub) == {**expected(laptop), "refs/heads/main": other}
         record(laptop, "task-1")
+
+
+def test_a_store_of_an_earlier_release_pushes_its_own_format(laptop: Path, hub: Path) -> None:
+    """The format ref that goes is the one that is here, in whichever words."""
+    git(laptop, "update-ref", "refs/heads/main", commit(laptop, "gitstore format 1"))
+    assert pushed(laptop).is_complete
+    assert refs(hub) == expected(laptop) == noted(laptop)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,15 +15,14 @@ from gitstore_cli.finding import find_place
 from gitstore_cli.stores import as_git_store, existing, say_no_events
 
 if TYPE_CHECKING:
-    from gitstore.backends.git.store import GitEventStore
     from gitstore.sync.pushreport import Estimate, PushReport
 
-_MOST_ROWS = 100
+_MOST_ROWS = 20
 _EXAMPLES = """\b
 Examples:
   sc-events push
   sc-events push backup --timeout 30
-  sc-events push -f json | jq '.summary'
+  sc-events push -f json | jq '.streams[] | select(.state == "diverged")'
 
 \b
 Nothing is ever forced. With plain git, in the store: git push NAME
@@ -50,7 +51,7 @@ def command(env: Env, form: str, name: str | None, timeout: float | None) -> int
         return OK
     with existing(env, place) as opened:
         store = as_git_store(opened, "push")
-        remote = _remote(store, name)
+        remote = _remote(store.exchange.layout.root, name)
         with ProgressBar(env) as bar:
             report = push(
                 store,
@@ -66,22 +67,19 @@ def command(env: Env, form: str, name: str | None, timeout: float | None) -> int
     return OK if report.agrees else DISAGREE
 
 
-def _remote(store: GitEventStore, name: str | None) -> str:
-    """The remote that is meant: the one named, the only one, or ``origin``."""
+def _remote(root: Path, name: str | None) -> str:
     from gitstore.sync import remotes
+    from gitstore_cli.whichremote import only_remote
 
-    known = sorted(remotes.urls(store.exchange.layout.root))
-    hint = (
-        f"Name one of: {', '.join(known)}." if known else "Add one: sc-events remote add NAME URL"
-    )
     if name is None:
-        if not known:
-            raise Usage("the store has no remote", hint=hint)
-        if len(known) > 1 and "origin" not in known:
-            raise Usage("the store has several remotes, and none is called origin", hint=hint)
-        return known[0] if len(known) == 1 else "origin"
+        return only_remote(root)
+    known = remotes.urls(root)
     if name not in known:
-        raise Usage(f"there is no remote {name!r}", hint=hint)
+        there = f"There are: {', '.join(known)}." if known else "There are none."
+        raise Usage(
+            f"there is no remote {name!r}",
+            hint=f"{there} `sc-events remote add {name} URL` adds it.",
+        )
     return name
 
 
@@ -97,158 +95,105 @@ def _readable(seconds: float) -> str:
 
 
 def _write(env: Env, form: str, report: PushReport) -> None:
+    """What became of each stream; what needs a look first."""
     from gitstore_cli.render.jsontext import one_line, pretty
     from gitstore_cli.safe import printable
 
-    if form == "table":
-        _write_table(env, report)
-        return
-    streams = _streams(report)
+    rows = list(_rows(report))
     if form == "json":
-        env.answer(
-            pretty(
-                {
-                    "remote": report.remote,
-                    "machine": report.machine,
-                    "streams": streams,
-                    "summary": _summary(report),
-                }
-            )
-        )
+        answer = {"remote": report.remote, "machine": report.machine, "events": report.events}
+        env.answer(pretty({**answer, "onlyThere": report.only_there, "streams": rows}))
     elif form == "jsonl":
-        for stream in streams:
-            env.answer(one_line(stream))
-    else:
-        for stream in streams:
-            cells = (stream[key] for key in ("result", "stream", "here", "there", "why"))
-            env.answer("\t".join("" if cell is None else printable(f"{cell}") for cell in cells))
+        for row in rows:
+            env.answer(one_line(row))
+    elif form == "minimal":
+        for row in rows:
+            env.answer("\t".join((row["state"], printable(row["stream"]), printable(_what(row)))))
+    elif rows:
+        _write_table(env, rows)
 
 
-def _streams(report: PushReport) -> list[dict[str, Any]]:
-    """An object a stream: what became of it, and its versions here and there, where known."""
-    rows = [
-        _row(stream, "updated" if before else "new", now, now)
-        for stream, (before, now) in report.pushed.items()
-    ]
-    for result, relations in (("behind", report.behind), ("diverged", report.diverged)):
-        rows += [
-            _row(stream, result, r.fork + r.ahead, r.fork + r.behind, r.fork)
-            for stream, r in relations.items()
-        ]
-    for result, reasons in (
-        ("foreign", report.foreign),
-        ("refused", report.refused),
-        ("waiting", report.waiting),
-    ):
-        rows += [_row(name, result, why=why) for name, why in reasons.items()]
-    return rows
-
-
-def _row(
-    stream: str,
-    result: str,
-    here: int | None = None,
-    there: int | None = None,
-    fork: int | None = None,
-    why: str | None = None,
-) -> dict[str, Any]:
-    return {
-        "stream": stream,
-        "result": result,
-        "here": here,
-        "there": there,
-        "fork": fork,
-        "why": why,
-    }
-
-
-def _summary(report: PushReport) -> dict[str, int]:
-    return {
-        "events": report.events,
-        "new": sum(not before for before, _ in report.pushed.values()),
-        "updated": sum(before > 0 for before, _ in report.pushed.values()),
-        "behind": len(report.behind),
-        "onlyThere": report.only_there,
-        "diverged": len(report.diverged),
-        "foreign": len(report.foreign),
-        "refused": len(report.refused),
-        "waiting": len(report.waiting),
-    }
-
-
-def _write_table(env: Env, report: PushReport) -> None:
-    from gitstore_cli.render.table import Column, Table
-
-    env.answer(_sentence(report))
-    left = [row for row in _streams(report) if row["stream"] not in report.pushed]
-    if not left:
-        return
-    columns = (
-        Column("Stream", "bold", most=48, least=12, keeps_end=True),
-        Column("Here", right=True),
-        Column("There", right=True),
-        Column("What", most=1000),
-    )
-    rows = (
-        (row["stream"], _version(row["here"]), _version(row["there"]), _what(row))
-        for row in left[:_MOST_ROWS]
-    )
-    Table(env, columns).write(rows)
-    if len(left) > _MOST_ROWS:
-        env.say(f"… and {len(left) - _MOST_ROWS:,} more: `-f jsonl` lists all")
-
-
-def _sentence(report: PushReport) -> str:
-    from gitstore_cli.safe import printable
-
-    where = printable(report.remote)
-    summary = _summary(report)
-    if not report.pushed:
-        return f"Nothing to push to {where}."
-    events = _counted(summary["events"], "event")
-    streams = _counted(len(report.pushed), "stream")
-    new = f", {summary['new']:,} of them new" if summary["new"] else ""
-    return f"✓ Pushed {events} in {streams} to {where}{new}."
-
-
-def _version(version: int | None) -> str:
-    return "" if version is None else f"@{version}"
+def _rows(report: PushReport) -> Iterator[dict[str, Any]]:
+    for state in ("refused", "waiting", "foreign"):
+        for name, why in sorted(getattr(report, state).items()):
+            yield {"stream": name, "state": state, "why": why}
+    for state in ("diverged", "behind"):
+        for stream, relation in sorted(getattr(report, state).items()):
+            yield {
+                "stream": stream,
+                "state": state,
+                "here": relation.fork + relation.ahead,
+                "there": relation.fork + relation.behind,
+                "fork": relation.fork,
+            }
+    for stream, (before, now) in sorted(report.pushed.items()):
+        yield {
+            "stream": stream,
+            "state": "updated" if before else "new",
+            "from": before,
+            "to": now,
+        }
 
 
 def _what(row: dict[str, Any]) -> str:
-    if row["result"] == "diverged":
-        since = f"after version {row['fork']}" if row["fork"] else "from the start"
-        return f"went on differently {since}"
-    if row["result"] == "behind":
-        return f"{_counted(row['there'] - row['here'], 'event')} only there"
-    return f"{row['result']}: {row['why']}"
+    if "why" in row:
+        return str(row["why"])
+    if "to" in row:
+        return f"{row['from']} → {row['to']}"
+    versions = f"here {row['here']}, there {row['there']}"
+    if row["state"] == "behind":
+        return versions
+    return (
+        f"{versions}, {'the same up to ' + str(row['fork']) if row['fork'] else 'nothing the same'}"
+    )
+
+
+def _write_table(env: Env, rows: list[dict[str, Any]]) -> None:
+    from gitstore_cli.render.table import Column, Table
+
+    columns = (
+        Column("State"),
+        Column("Stream", "bold", most=48, least=12, keeps_end=True),
+        Column("Versions", most=1000),
+    )
+    Table(env, columns).write(
+        (row["state"], row["stream"], _what(row)) for row in rows[:_MOST_ROWS]
+    )
+    if len(rows) > _MOST_ROWS:
+        env.say(f"… and {len(rows) - _MOST_ROWS:,} more: `-f jsonl` lists all")
 
 
 def _say(env: Env, report: PushReport) -> None:
-    """What to do about what was not pushed, on stderr."""
+    """The sum of it, and what to do about the rest, on stderr."""
+    remote = report.remote
+    streams = _counted(len(report.pushed), "stream")
+    events = _counted(report.events, "event")
+    env.say(f"{events} in {streams} to {remote}" if report.pushed else f"nothing new for {remote}")
     if report.renamed:
         env.say(
-            f"Note: another machine called {report.renamed} pushes there; "
+            f"Warning: another machine pushes there as {report.renamed}; "
             f"this one is {report.machine} from now on."
         )
-    remote = report.remote
-    if report.diverged:
-        stream = next(iter(report.diverged))
-        count = _counted(len(report.diverged), "stream")
-        env.say(f"Error: {count} went on differently at {remote}, and stayed as they are there.")
-        env.say(f"Hint: sc-events compare {remote} --stream {stream} shows both sides.")
-    if report.foreign:
-        count = _counted(len(report.foreign), "stream")
-        env.say(f"Error: what stands at {remote} for {count} is no history of it.")
     if report.refused:
-        env.say(f"Error: {remote} declined {_counted(len(report.refused), 'ref')}.")
+        env.say(f"Warning: {remote} declined {_counted(len(report.refused), 'ref')}.")
+        for line in report.said:
+            env.say(f"{remote} says: {line}")
+    for streams_left, why in (
+        (report.diverged, "went on differently there"),
+        (report.foreign, "have something else under their name there"),
+        (report.waiting, "could not be moved into git here"),
+    ):
+        if streams_left:
+            count = _counted(len(streams_left), "stream")
+            env.say(f"Warning: not pushed: {count} that {why}.")
+    if report.diverged:
+        stream = min(report.diverged)
+        env.say(f"Hint: `sc-events compare {remote} --stream {stream}` shows both sides.")
     if report.waiting:
-        count = _counted(len(report.waiting), "stream")
-        env.say(f"Error: {count} could not be moved into git, and stayed here.")
-        env.say("Hint: sc-events verify")
+        env.say("Hint: `sc-events verify` says what is in the way.")
     newer = len(report.behind) + report.only_there
     if newer:
-        env.say(f"Note: {remote} has newer events of {_counted(newer, 'stream')}.")
+        env.say(f"{remote} has newer events in {_counted(newer, 'stream')}.")
         env.say(f"Hint: sc-events pull {remote}")
 
 

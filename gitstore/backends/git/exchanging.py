@@ -129,7 +129,7 @@ class Exchange:
         Raises ``StoreUnavailable`` where refs cannot be moved.
         """
         assert all(name.startswith(REMOTES) for name in moves), "not the refs of a remote"
-        olds = self.parts.refs.under(REMOTES)
+        olds = {name: self.parts.refs.read(name) for name in moves}
         moved = {name: new for name, new in moves.items() if olds.get(name) != new}
         kept = self._upkeep.with_sound_index(lambda: dict(self._rewritten(moved, olds)))
         self._move({**kept, **moved})
@@ -211,12 +211,12 @@ class Exchange:
         self._move({name: new for name, new in moves.items() if kept.get(name) != new})
 
     def _rewritten(
-        self, moves: Mapping[str, str | None], olds: Mapping[str, str]
+        self, moves: Mapping[str, str | None], olds: Mapping[str, str | None]
     ) -> Iterator[tuple[str, str]]:
         """Where to keep the old tips of streams that nothing else holds."""
         for name, new in moves.items():
             remote, is_stream, leaf = name.removeprefix(REMOTES).partition("/streams/")
-            old = olds.get(name)
+            old = olds[name]
             if old is not None and is_stream and self._is_only_copy(old, new):
                 _LOG.warning("%s was rewritten there; what it held is kept", name)
                 place = f"{QUARANTINE}{remote}/rewritten/{_leaf(leaf)}"
