@@ -90,6 +90,15 @@ _TWO_SIDES = (
 )
 """A store beside the default one, each with events that the other lacks."""
 
+_ELSEWHERE = (
+    "sc-events clone hub.git copy.git",
+    f"sc-events append task-AUTH-001 TaskDone --store copy.git {_FIXED}",
+    "sc-events append task-9 TaskCreated --store copy.git --id n-2 --time 2026-11-20T09:00:00Z",
+    "git --git-dir copy.git push --quiet origin 'refs/streams/*:refs/streams/*'",
+    "sc-events append task-AUTH-001 TaskRenamed --id n-3 --time 2026-11-20T10:00:00Z",
+)
+"""A clone of that hub recorded two events and pushed them; here one was recorded since."""
+
 CASES = [
     case("sc-events.help", "sc-events --help"),
     case("sc-events.version", "sc-events --version"),
@@ -456,6 +465,61 @@ CASES = [
         "sc-events remote machine 'my laptop'",
         "sc-events remote frobnicate",
         "sc-events remote --store missing.git",
+    ),
+    case("clone.help", "sc-events clone --help"),
+    case(
+        "clone.terminal",
+        *_HUB,
+        "sc-events push",
+        "sc-events clone hub.git copy.git",
+        "sc-events list --store copy.git --last 2",
+    ),
+    case("clone.formats", *_HUB, "sc-events push | cat", "sc-events clone hub.git copy.git -f json"),
+    case(
+        "clone.errors",
+        "git init --quiet --bare hub.git",
+        "sc-events clone hub.git",
+        "sc-events clone hub.git empty.git",
+        "sc-events clone gone.git copy.git",
+        "sc-events clone .git copy.git",
+        "sc-events clone",
+    ),
+    case("pull.help", "sc-events pull --help"),
+    case(
+        "pull.terminal",
+        *_HUB,
+        "sc-events pull",
+        "sc-events push",
+        *_ELSEWHERE,
+        "sc-events pull",
+        "sc-events pull hub",
+    ),
+    case(
+        "pull.formats",
+        *_HUB,
+        "sc-events push | cat",
+        *_ELSEWHERE,
+        "sc-events pull -f json",
+        "sc-events pull | cat",
+        "sc-events pull -f minimal",
+    ),
+    case(
+        "pull.bundle",
+        *_HUB,
+        "sc-events push | cat",
+        *_ELSEWHERE,
+        "git --git-dir copy.git bundle create --quiet news.bundle --all",
+        "sc-events pull news.bundle",
+    ),
+    case("pull.empty", "sc-events pull", store="nothing"),
+    case(
+        "pull.errors",
+        "sc-events pull",
+        "sc-events remote add hub gone.git",
+        "sc-events pull",
+        "sc-events pull hbu",
+        "sc-events pull data.json",
+        "sc-events pull --timeout soon",
     ),
     case("compare.help", "sc-events compare --help"),
     case(
