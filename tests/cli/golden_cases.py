@@ -451,7 +451,7 @@ CASES = [
     case(
         "remote.first",
         "sc-events remote add hub ssh://hub.example/events.git",
-        "sc-events status | cat",
+        "git --git-dir ~/.scopecraft/events.git config remote.hub.url",
         store="nothing",
     ),
     case(
