@@ -145,7 +145,7 @@ def remade(opened: GitEventStore) -> None:
             typeindex.rebuild(opened._parts)
 
 
-@settings(max_examples=12)
+@settings(max_examples=8)
 @given(steps=_STEPS)
 def test_joined_in_any_order_it_is_the_union(
     steps: list[tuple[int, list[tuple[str, str, int, int]] | str]],
