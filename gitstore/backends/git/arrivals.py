@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator
@@ -44,6 +45,7 @@ class Arrivals:
         self._db.execute("BEGIN")
         self._tables = ["main.rows"]
         self._chains = first
+        self._dropped: set[int] = set()
         self._waiting: list[tuple[object, ...]] = []
         self._bytes = 0
 
@@ -77,13 +79,15 @@ class Arrivals:
 
     def drop(self, number: int) -> None:
         """Keep nothing of a chain."""
-        self._write()
-        for table in self._tables:
-            self._db.execute(f"DELETE FROM {table} WHERE chain = ?", (number,))
+        self._dropped.add(number)  # looking for its rows now would take a walk through all
 
     def finish(self) -> None:
         """Write out what is here, for another process to attach the file."""
         self._write()
+        dropped = json.dumps(list(self._dropped))
+        self._db.execute(
+            "DELETE FROM rows WHERE chain IN (SELECT value FROM json_each(?))", (dropped,)
+        )
         self._db.execute("COMMIT")
 
     def attach(self, path: Path) -> None:
@@ -100,27 +104,33 @@ class Arrivals:
     def twins(self) -> Iterator[tuple[str, int]]:
         """Event ids that several rows have, each with the number of each row's chain."""
         self._write()
-        yield from self._db.execute(
+        found = self._db.execute(
             f"WITH rows AS ({self._all('event_id, chain')}) "
             "SELECT event_id, chain FROM rows WHERE event_id IN "
             "(SELECT event_id FROM rows GROUP BY event_id HAVING count(*) > 1)"
         )
+        yield from (one for one in found if one[1] not in self._dropped)
 
     def ids(self, at_once: int) -> Iterator[list[tuple[str, bytes, int]]]:
         """Event id, commit and chain of every row, so many at once."""
         self._write()
         found = self._db.execute(self._all("event_id, commit_id, chain"))
         while some := found.fetchmany(at_once):
-            yield some
+            yield [one for one in some if one[2] not in self._dropped]
 
     def in_order(self) -> Iterator[list[JournalRow]]:
-        """All rows by committer date, then stream, then version, in chunks of bounded size."""
+        """All rows by committer date, then stream, then version, in chunks of bounded size.
+
+        Where a row will have its position, it has its chain's number.
+        """
         self._write()
         rows: list[JournalRow] = []
         size = 0
         for values in self._db.execute(
-            f"{self._all(f'0, {_COLUMNS}')} ORDER BY date, stream, version"
+            f"{self._all(f'chain, {_COLUMNS}')} ORDER BY date, stream, version"
         ):
+            if values[0] in self._dropped:
+                continue
             rows.append(JournalRow._make(values))
             size += len(rows[-1].data)
             if len(rows) >= AT_ONCE or size >= _BYTES_AT_ONCE:

@@ -199,10 +199,12 @@ class Exchange:
         """Keep the refused tips under refs of their own, and let go of those in order again."""
         prefix = f"{QUARANTINE}{source}/streams/"
         kept = self.parts.refs.under(prefix)
+        if not (kept or refused):
+            return
         moves: dict[str, str | None] = {}
         for name in sorted(tips):
             place = prefix + _leaf(name.removeprefix(STREAMS))
-            if name in refused:
+            if name in refused and self.parts.objects.holds(tips[name]):
                 while moves.get(place) is not None:  # a foreign name, encoded, is another's own
                     place += "_"
                 moves[place] = tips[name]
