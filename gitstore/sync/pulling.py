@@ -9,6 +9,7 @@ crash, and no lock is held while others are waited for.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from gitstore.backends.git.exchanging import Adoption, Exchange
 from gitstore.backends.git.findings import Progress
@@ -42,10 +43,13 @@ def pull(
     store: GitEventStore,
     source: str,
     *,
+    folder: Path = Path(),
     timeout: float | None = None,
     progress: Progress | None = None,
 ) -> PullReport:
     """Take in the streams of ``source``: a remote's name, a URL, a repository's path, a bundle.
+
+    A relative path starts in ``folder``.
 
     Only streams that continue ours are adopted, each as a fast-forward, each commit checked;
     diverged streams and refused refs are in the report, and stay as they are. ``timeout``: seconds
@@ -53,7 +57,7 @@ def pull(
     reached, ``UnsupportedFormat`` where it is no event store, or one of another format.
     """
     exchange = store.exchange
-    found = find_source(exchange.layout.root, source)
+    found = find_source(exchange.layout.root, source, folder)
     transport = Transport(exchange.layout.root, found.address, timeout=timeout, progress=progress)
     store.flush()
     with brought_in(exchange, transport, found) as (theirs, incoming):

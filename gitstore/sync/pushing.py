@@ -17,7 +17,7 @@ from gitstore.backends.git.layout import FEED, FEEDS, FORMAT, STREAMS, TYPES, tr
 from gitstore.backends.git.store import GitEventStore
 from gitstore.sync.pushplan import Ours, Plan, Planner
 from gitstore.sync.pushreport import Estimate, PushReport, estimate
-from gitstore.sync.pushview import EVERYTHING, PushView, push_view
+from gitstore.sync.pushview import EVERYTHING, PushView, clear_leftovers, push_view
 from gitstore.sync.transport import RemoteFailed, Transport
 
 _AT_ONCE = 20_000
@@ -78,6 +78,7 @@ class _Push:
         self._said: tuple[str, ...] = ()
 
     def run(self) -> PushReport:
+        clear_leftovers(self._exchange.layout)
         theirs = self._transport.refs()
         for left in reversed(range(_ROUNDS)):
             plan, rejected = self._round(theirs)

@@ -48,13 +48,13 @@ class PushView:
 def push_view(layout: StoreLayout) -> Iterator[PushView]:
     """A view on the objects of a store, with its configuration, that shows no ref yet.
 
-    It is taken away at the end; so is what processes left behind that were killed.
+    It is taken away at the end.
     """
     layout.pushes.mkdir(mode=DIRECTORY_MODE, exist_ok=True)
     path = layout.pushes / secrets.token_hex(8)
     lock = FileLock(_lock_of(path))
-    with closing(FileLock(layout.pushes / "lock")) as folder, folder.held():
-        _clear_leftovers(layout.pushes)
+    clear_leftovers(layout)
+    with _folder_locked(layout):
         lock.acquire()
     try:
         _make(layout, path)
@@ -98,13 +98,23 @@ def _escaped(text: str) -> str:
     return "".join(_ESCAPES.get(character, character) for character in text)
 
 
-def _clear_leftovers(folder: Path) -> None:
-    """Remove views whose makers were killed: a lock dies with its holder. The folder is locked."""
-    for found in folder.glob("*.lock"):
-        with closing(FileLock(found)) as lock:
-            if lock.try_acquire():
-                _remove(found.with_suffix(""))
-                lock.release()
+def clear_leftovers(layout: StoreLayout) -> None:
+    """Remove views whose makers were killed: a lock dies with its holder."""
+    if not layout.pushes.is_dir():
+        return
+    with _folder_locked(layout):
+        for found in layout.pushes.glob("?*.lock"):
+            with closing(FileLock(found)) as lock:
+                if lock.try_acquire():
+                    _remove(found.with_suffix(""))
+                    lock.release()
+
+
+@contextmanager
+def _folder_locked(layout: StoreLayout) -> Iterator[None]:
+    """Views are made and cleared by one at a time."""
+    with closing(FileLock(layout.pushes / "lock")) as folder, folder.held():
+        yield
 
 
 def _remove(path: Path) -> None:

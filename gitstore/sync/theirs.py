@@ -10,6 +10,7 @@ from gitstore.backends.git.repository import check_format_commit, format_objects
 from gitstore.core.errors import UnsupportedFormat
 from gitstore.sync.transport import Transport
 
+_HINT = "Name a store of events, or an empty repository (`git init --bare PATH`)."
 _WORK = ("refs/heads/", "refs/tags/")
 
 
@@ -58,9 +59,9 @@ def check_format(where: str, theirs: Theirs, read: Callable[[str], bytes]) -> No
     tip = theirs.refs.get(FORMAT)
     if tip is not None:
         if tip != format_objects()[-1].id:
-            check_format_commit(where, read(tip))
+            check_format_commit(where, read(tip), hint=_HINT)
     elif theirs.others and not theirs.streams:
         raise UnsupportedFormat(
             f"{where} is a git repository, but no event store: it has no {FORMAT}",
-            hint="Name a remote that holds events, or an empty one (git init --bare).",
+            hint=_HINT,
         )

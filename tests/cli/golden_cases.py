@@ -474,7 +474,9 @@ CASES = [
         "sc-events clone hub.git copy.git",
         "sc-events list --store copy.git --last 2",
     ),
-    case("clone.formats", *_HUB, "sc-events push | cat", "sc-events clone hub.git copy.git -f json"),
+    case(
+        "clone.formats", *_HUB, "sc-events push | cat", "sc-events clone hub.git copy.git -f json"
+    ),
     case(
         "clone.errors",
         "git init --quiet --bare hub.git",

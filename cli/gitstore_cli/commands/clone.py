@@ -32,6 +32,7 @@ def command(env: Env, form: str, url: str, path: str | None, timeout: float | No
     PATH is where; without it, the store that commands use here.
     """
     from gitstore.sync.cloning import clone
+    from gitstore.sync.remotes import resolved
     from gitstore_cli.library_warnings import show_warnings
     from gitstore_cli.render.progress import ProgressBar
     from gitstore_cli.render.taken import write_taken
@@ -40,7 +41,7 @@ def command(env: Env, form: str, url: str, path: str | None, timeout: float | No
     show_warnings(env)
     where = find_place(replace(env, store=path) if path else env).where.removeprefix("git:")
     with ProgressBar(env) as bar:
-        report = clone(url, Path(where), timeout=timeout, progress=bar)
+        report = clone(resolved(url, env.cwd), Path(where), timeout=timeout, progress=bar)
     write_taken(env, form, report)
     env.say(f"The event store is {printable(where)}")
     return OK if report.ok else DISAGREE

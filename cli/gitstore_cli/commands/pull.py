@@ -42,6 +42,6 @@ def command(env: Env, form: str, source: str | None, timeout: float | None) -> i
         store = as_git_store(opened, "pull")
         named = source or only_remote(store.exchange.layout.root)
         with ProgressBar(env) as bar:
-            report = pull(store, named, timeout=timeout, progress=bar)
+            report = pull(store, named, folder=env.cwd, timeout=timeout, progress=bar)
     write_taken(env, form, report)
     return OK if report.ok else DISAGREE

@@ -26,6 +26,7 @@ from gitstore.core.timestamps import to_microseconds
 
 _LOG = logging.getLogger("gitstore.store")
 FORMAT_VERSION = 1
+_OTHER_PLACE = "Give the path of a store, or one that does not exist yet."
 _STALE_SECONDS = 600
 _SUBJECT = f"gitstore format {FORMAT_VERSION}"
 
@@ -137,19 +138,19 @@ def check_format(layout: StoreLayout, refs: Refs, objects: Objects) -> None:
         raise StoreNotFound(
             layout.root,
             why="there is something else",
-            hint="Give the path of a store, or one that does not exist yet.",
+            hint=_OTHER_PLACE,
         )
     at = refs.read(FORMAT)
     if at is None:
         raise UnsupportedFormat(
             f"{layout.root} is a git repository, but no event store: it has no {FORMAT}",
-            hint="Give the path of a store, or one that does not exist yet.",
+            hint=_OTHER_PLACE,
         )
     if at != format_objects()[-1].id:
         check_format_commit(layout.root, objects.read(at))
 
 
-def check_format_commit(where: object, commit: bytes) -> None:
+def check_format_commit(where: object, commit: bytes, *, hint: str = _OTHER_PLACE) -> None:
     """Raise ``UnsupportedFormat`` unless this commit on ``FORMAT`` says this format's number.
 
     A later release may word the pages anew; only the number counts. ``where``: whose commit it is.
@@ -159,7 +160,7 @@ def check_format_commit(where: object, commit: bytes) -> None:
     if match is None:
         raise UnsupportedFormat(
             f"{where} is a git repository, but no event store: {FORMAT} says {subject!r:.80}",
-            hint="Give the path of a store, or one that does not exist yet.",
+            hint=hint,
         )
     if int(match[1]) != FORMAT_VERSION:
         raise UnsupportedFormat(
