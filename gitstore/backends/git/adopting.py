@@ -138,8 +138,12 @@ class Adopter:
         """
         twins: dict[int, str] = {}
         for some in arrivals.ids(_IDS_AT_ONCE) if self._seen else ():
-            taken = self._taken([(event_id, commit) for event_id, commit, _ in some])
-            twins.update((number, event_id) for event_id, _, number in some if event_id in taken)
+            held = self._held([event_id for event_id, _, _ in some])
+            for event_id, commit, number in some:
+                if held.get(event_id, commit) != commit:
+                    twins[number] = event_id
+                elif event_id in held:
+                    self._check_index(checked.candidates[number])
         for number, twin in twins.items():
             _refuse_twin(checked.candidates[number], twin, checked, arrivals)
         ids: dict[int, list[str]] = {}
@@ -154,13 +158,16 @@ class Adopter:
             else:
                 _refuse_twin(candidate, first, checked, arrivals)
 
-    def _taken(self, ids: Sequence[tuple[str, bytes]]) -> set[str]:
-        """Those of at most 500 event ids, each of a commit, that stand for another one here."""
-        wanted = dict(ids)
-        rows = self._parts.journal.by_ids(list(wanted))
-        found = [(row.event_id, row.commit_id) for row in rows]
-        found += self._parts.index.commits_of(list(wanted)).items()
-        return {event_id for event_id, commit in found if wanted[event_id] != commit}
+    def _held(self, event_ids: list[str]) -> dict[str, bytes]:
+        """The commits here of those of at most 500 event ids that are known."""
+        waiting = {row.event_id: row.commit_id for row in self._parts.journal.by_ids(event_ids)}
+        return self._parts.index.commits_of(event_ids) | waiting
+
+    def _check_index(self, candidate: Candidate) -> None:
+        """Raise where the index knows an event of a stream that ends before it, as it says."""
+        head = head_of_stream(self._parts, candidate.stream)
+        if head.version < candidate.chain.first:  # else another process has just taken it in
+            raise IndexDamaged(f"index.db has events of {candidate.stream} after its end")
 
     def record(
         self, rows: Sequence[JournalRow], tips: Mapping[str, str], passed: set[str]
@@ -211,8 +218,8 @@ class Adopter:
                 yield stream
         for start in range(0, len(rows), _IDS_AT_ONCE):
             some = rows[start : start + _IDS_AT_ONCE]
-            taken = self._taken([(row.event_id, row.commit_id) for row in some])
-            yield from (row.stream for row in some if row.event_id in taken)
+            held = self._held([row.event_id for row in some])
+            yield from (row.stream for row in some if row.event_id in held)
 
 
 @contextlib.contextmanager
