@@ -75,16 +75,17 @@ def _fill(
 
 
 def _copy(transport: Transport, into: Path) -> Theirs:
-    """Let git make a mirror, which is faster than a fetch, and take its packs and its refs."""
+    """Let git make a mirror, which is faster than a fetch, and take its objects and its refs."""
     mirror = into / "mirror.git"
     transport.clone(mirror)
     layout = StoreLayout(mirror)
     borrowed = layout.objects / "info" / "alternates"
-    # One pack of what is loose; of everything where the source, and so the copy, borrows objects.
-    Git(mirror).run("repack", "-d", "-q", *(["-a"] if borrowed.exists() else []))
-    borrowed.unlink(missing_ok=True)
+    if borrowed.exists():  # the source borrows objects, and so would the copy
+        Git(mirror).run("repack", "-a", "-d", "-q")
     for file in layout.packs.iterdir():
         file.rename(into / "pack" / file.name)
+    for folder in layout.objects.glob("[0-9a-f][0-9a-f]"):
+        folder.rename(into / folder.name)
     theirs = sort_out(Refs(layout).under("refs/"))
     shutil.rmtree(mirror)
     return theirs
