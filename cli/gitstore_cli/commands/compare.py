@@ -120,10 +120,12 @@ def _write_table(env: Env, streams: Iterable[Compared]) -> None:
 
 def _say(env: Env, found: Comparison, *, fetch: bool) -> None:
     """What was compared, and the sum of it, on stderr: stdout holds the streams alone."""
+    from gitstore_cli.render.names import counted
+
     counts = ", ".join(
         f"{count:,} {state.replace('-', ' ')}" for state, count in sorted(found.summary.items())
     )
-    env.say(f"{_counted(len(found.streams), 'stream')} compared with {_basis(found)}: {counts}")
+    env.say(f"{counted(len(found.streams), 'stream')} compared with {_basis(found)}: {counts}")
     for name, why in found.odd.items():
         env.say(f"Note: {name} there is no ref of a stream: {why}")
     if not (fetch or all(one.is_known for one in found.streams)):
@@ -139,7 +141,3 @@ def _basis(found: Comparison) -> str:
     if found.basis == "never fetched":
         return f"the refs of {found.other}, which was never fetched"
     return f"the refs of {found.other}" if found.basis == "tips" else found.other
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"

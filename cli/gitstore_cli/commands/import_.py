@@ -154,18 +154,16 @@ def _write(env: Env, form: str, summary: ImportSummary, *, dry_run: bool) -> Non
 
 
 def _sentence(summary: ImportSummary, *, dry_run: bool) -> str:
+    from gitstore_cli.render.names import counted
+
     parts = [f"{summary.known} already recorded"]
     if summary.duplicates:
-        parts.append(f"{_counted(summary.duplicates, 'line')} given twice")
+        parts.append(f"{counted(summary.duplicates, 'line')} given twice")
     if summary.left_out:
-        parts.append(f"{_counted(len(summary.left_out), 'line')} left out")
+        parts.append(f"{counted(len(summary.left_out), 'line')} left out")
     rest = ", ".join(parts)
     if not summary.imported:
         return f"{'[DRY RUN] ' if dry_run else ''}0 new, {rest}"
     verb = "[DRY RUN] Would import" if dry_run else "Imported"
-    events, streams = _counted(summary.imported, "event"), _counted(summary.streams, "stream")
+    events, streams = counted(summary.imported, "event"), counted(summary.streams, "stream")
     return f"{verb} {events} into {streams}; {rest}"
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -96,78 +95,32 @@ def _readable(seconds: float) -> str:
 
 def _write(env: Env, form: str, report: PushReport) -> None:
     """What became of each stream; what needs a look first."""
-    from gitstore_cli.render.jsontext import one_line, pretty
-    from gitstore_cli.safe import printable
+    from gitstore_cli.render.outcomes import apart, left_out, moved, write_outcomes
 
-    rows = list(_rows(report))
-    if form == "json":
-        answer = {"remote": report.remote, "machine": report.machine, "events": report.events}
-        env.answer(pretty({**answer, "onlyThere": report.only_there, "streams": rows}))
-    elif form == "jsonl":
-        for row in rows:
-            env.answer(one_line(row))
-    elif form == "minimal":
-        for row in rows:
-            env.answer("\t".join((row["state"], printable(row["stream"]), printable(_what(row)))))
-    elif rows:
-        _write_table(env, rows)
-
-
-def _rows(report: PushReport) -> Iterator[dict[str, Any]]:
-    for state in ("refused", "waiting", "foreign"):
-        for name, why in sorted(getattr(report, state).items()):
-            yield {"stream": name, "state": state, "why": why}
-    for state in ("diverged", "behind"):
-        for stream, relation in sorted(getattr(report, state).items()):
-            yield {
-                "stream": stream,
-                "state": state,
-                "here": relation.fork + relation.ahead,
-                "there": relation.fork + relation.behind,
-                "fork": relation.fork,
-            }
-    for stream, (before, now) in sorted(report.pushed.items()):
-        yield {
-            "stream": stream,
-            "state": "updated" if before else "new",
-            "from": before,
-            "to": now,
-        }
-
-
-def _what(row: dict[str, Any]) -> str:
-    if "why" in row:
-        return str(row["why"])
-    if "to" in row:
-        return f"{row['from']} → {row['to']}"
-    versions = f"here {row['here']}, there {row['there']}"
-    if row["state"] == "behind":
-        return versions
-    return (
-        f"{versions}, {'the same up to ' + str(row['fork']) if row['fork'] else 'nothing the same'}"
-    )
-
-
-def _write_table(env: Env, rows: list[dict[str, Any]]) -> None:
-    from gitstore_cli.render.table import Column, Table
-
-    columns = (
-        Column("State"),
-        Column("Stream", "bold", most=48, least=12, keeps_end=True),
-        Column("Versions", most=1000),
-    )
-    Table(env, columns).write(
-        (row["state"], row["stream"], _what(row)) for row in rows[:_MOST_ROWS]
-    )
-    if len(rows) > _MOST_ROWS:
-        env.say(f"… and {len(rows) - _MOST_ROWS:,} more: `-f jsonl` lists all")
+    rows = [
+        *left_out("refused", report.refused),
+        *left_out("waiting", report.waiting),
+        *left_out("foreign", report.foreign),
+        *apart("diverged", report.diverged),
+        *apart("behind", report.behind),
+        *moved(report.pushed),
+    ]
+    summary = {
+        "remote": report.remote,
+        "machine": report.machine,
+        "events": report.events,
+        "onlyThere": report.only_there,
+    }
+    write_outcomes(env, form, summary, rows)
 
 
 def _say(env: Env, report: PushReport) -> None:
     """The sum of it, and what to do about the rest, on stderr."""
+    from gitstore_cli.render.names import counted
+
     remote = report.remote
-    streams = _counted(len(report.pushed), "stream")
-    events = _counted(report.events, "event")
+    streams = counted(len(report.pushed), "stream")
+    events = counted(report.events, "event")
     env.say(f"{events} in {streams} to {remote}" if report.pushed else f"nothing new for {remote}")
     if report.renamed:
         env.say(
@@ -175,7 +128,7 @@ def _say(env: Env, report: PushReport) -> None:
             f"this one is {report.machine} from now on."
         )
     if report.refused:
-        env.say(f"Warning: {remote} declined {_counted(len(report.refused), 'ref')}.")
+        env.say(f"Warning: {remote} declined {counted(len(report.refused), 'ref')}.")
         for line in report.said:
             env.say(f"{remote} says: {line}")
     for streams_left, why in (
@@ -184,7 +137,7 @@ def _say(env: Env, report: PushReport) -> None:
         (report.waiting, "could not be moved into git here"),
     ):
         if streams_left:
-            count = _counted(len(streams_left), "stream")
+            count = counted(len(streams_left), "stream")
             env.say(f"Warning: not pushed: {count} that {why}.")
     if report.diverged:
         stream = min(report.diverged)
@@ -193,9 +146,5 @@ def _say(env: Env, report: PushReport) -> None:
         env.say("Hint: `sc-events verify` says what is in the way.")
     newer = len(report.behind) + report.only_there
     if newer:
-        env.say(f"{remote} has newer events in {_counted(newer, 'stream')}.")
+        env.say(f"{remote} has newer events in {counted(newer, 'stream')}.")
         env.say(f"Hint: sc-events pull {remote}")
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"

@@ -136,17 +136,15 @@ def _where(finding: Finding) -> str:
 
 def _say(env: Env, report: VerifyReport, *, repair: bool) -> None:
     """The sum of it, on stderr: stdout holds the findings and nothing else."""
+    from gitstore_cli.render.names import counted
+
     left = [finding for finding in report.findings if finding.kind != "quarantine"]
-    looked = f"{_counted(report.events, 'event')} in {_counted(report.streams, 'stream')}"
-    mended = f"{_counted(len(report.repaired), 'finding')} repaired, " if report.repaired else ""
-    damage = f"{_counted(len(left), 'finding')} of damage" if left else "no damage"
+    looked = f"{counted(report.events, 'event')} in {counted(report.streams, 'stream')}"
+    mended = f"{counted(len(report.repaired), 'finding')} repaired, " if report.repaired else ""
+    damage = f"{counted(len(left), 'finding')} of damage" if left else "no damage"
     env.say(f"{looked}: {mended}{damage}")
     if len(report.findings) > len(left):
-        kept = _counted(len(report.findings) - len(left), "foreign tip")
+        kept = counted(len(report.findings) - len(left), "foreign tip")
         env.say(f"Note: {kept} in quarantine, which is no damage.")
     if any(finding.repairable for finding in left) and not repair:
         env.say("Hint: sc-events verify --repair")
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"

@@ -1,4 +1,4 @@
-"""How an event is named in a line of text."""
+"""How events and counts are worded in a line of text."""
 
 from __future__ import annotations
 
@@ -35,3 +35,8 @@ def standing(one: Compared) -> str:
     if one.state in {"only-here", "only-there"} and ahead + behind:
         return f"{one.state.replace('-', ' ')} ({ahead + behind:,})"
     return one.state.replace("-", " ")
+
+
+def counted(count: int, noun: str) -> str:
+    """``1 stream``, ``1,200 streams``."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"

@@ -1,0 +1,81 @@
+"""What became of streams that were brought to a remote, or taken in from one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from gitstore_cli.env import Env
+from gitstore_cli.render.jsontext import one_line, pretty
+from gitstore_cli.render.table import Column, Table
+from gitstore_cli.safe import printable
+
+if TYPE_CHECKING:
+    from gitstore.backends.git.relating import Relation
+
+_MOST_ROWS = 20
+Row = dict[str, Any]
+"""One stream: ``stream``, ``state``, and what there is to say of it."""
+
+
+def left_out(state: str, reasons: Mapping[str, str]) -> Iterator[Row]:
+    """Rows of streams with what is wrong with each."""
+    for name, why in sorted(reasons.items()):
+        yield {"stream": name, "state": state, "why": why}
+
+
+def apart(state: str, relations: Mapping[str, Relation]) -> Iterator[Row]:
+    """Rows of streams that are not the same here and there."""
+    for stream, relation in sorted(relations.items()):
+        yield {
+            "stream": stream,
+            "state": state,
+            "here": relation.fork + relation.ahead,
+            "there": relation.fork + relation.behind,
+            "fork": relation.fork,
+        }
+
+
+def moved(streams: Mapping[str, tuple[int, int]]) -> Iterator[Row]:
+    """Rows of streams that moved on, with their versions before and after."""
+    for stream, (before, after) in sorted(streams.items()):
+        state = "updated" if before else "new"
+        yield {"stream": stream, "state": state, "from": before, "to": after}
+
+
+def write_outcomes(env: Env, form: str, summary: Mapping[str, Any], rows: Sequence[Row]) -> None:
+    """Answer with a row a stream; ``summary`` goes before them in JSON."""
+    if form == "json":
+        env.answer(pretty({**summary, "streams": list(rows)}))
+    elif form == "jsonl":
+        for row in rows:
+            env.answer(one_line(row))
+    elif form == "minimal":
+        for row in rows:
+            env.answer("\t".join((row["state"], printable(row["stream"]), printable(_what(row)))))
+    elif rows:
+        _write_table(env, rows)
+
+
+def _what(row: Row) -> str:
+    if "why" in row:
+        return str(row["why"])
+    if "to" in row:
+        return f"{row['from']} → {row['to']}"
+    versions = f"here {row['here']}, there {row['there']}"
+    if row["state"] == "behind":
+        return versions
+    same = f"the same up to {row['fork']}" if row["fork"] else "nothing in common"
+    return f"{versions}, {same}"
+
+
+def _write_table(env: Env, rows: Sequence[Row]) -> None:
+    columns = (
+        Column("State"),
+        Column("Stream", "bold", most=48, least=12, keeps_end=True),
+        Column("Versions", most=1000),
+    )
+    shown = rows[:_MOST_ROWS]
+    Table(env, columns).write((row["state"], row["stream"], _what(row)) for row in shown)
+    if len(rows) > len(shown):
+        env.say(f"… and {len(rows) - len(shown):,} more: `-f jsonl` lists all")
