@@ -105,6 +105,35 @@ def test_the_python_example_runs(tmp_path: Path) -> None:
     assert done.stdout.splitlines()[1:] == ["task-AUTH-001 7 1", "1 {'title': 'Sign in'}"]
 
 
+def test_two_machines_see_what_the_readme_shows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A laptop, a desktop and a hub: each command prints what stands below it."""
+    scripts = sysconfig.get_path("scripts")
+    monkeypatch.setenv("PATH", f"{scripts}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("TZ", "Europe/Berlin")
+    section = README.split("## Two machines\n")[1].split("\n## ")[0]
+    hub = tmp_path / "srv" / "hub.git"
+    subprocess.run(["git", "init", "--quiet", "--bare", str(hub)], check=True)
+    machines = {name: tmp_path / "home" / name for name in ("ada", "bob")}
+    for home in machines.values():
+        home.mkdir(parents=True)
+        (home / ".gitconfig").write_text("")
+    recorded = """append task-AUTH-001 {} --data '{{"title":"Sign in"}}' > /dev/null"""
+    monkeypatch.setenv("HOME", str(machines["ada"]))
+    for kind in ("TaskCreated", "TaskStatusChanged"):
+        on_a_terminal(f"sc-events {recorded.format(kind)}")
+    on_a_terminal("sc-events remote machine laptop")
+    blocks = re.findall(r"```text\n(.*?)```", section, re.DOTALL)
+    for name, block in zip(("ada", "bob", "ada"), blocks, strict=True):
+        monkeypatch.setenv("HOME", str(machines[name]))
+        for part in block.split("$ ")[1:]:
+            command, _, expected = part.partition("\n")
+            shown = on_a_terminal(command.replace("/srv/", f"{tmp_path}/srv/"))
+            shown = shown.replace(str(tmp_path), "")
+            assert same_every_time(shown) == same_every_time(expected), command
+
+
 def test_ci_takes_the_test_command_from_the_readme() -> None:
     """`.ci/run` runs what the README tells a newcomer to run."""
     assert marked("test command").endswith("pytest -q -n 2")
