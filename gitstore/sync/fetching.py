@@ -100,12 +100,13 @@ def track(exchange: Exchange, remote: str, theirs: Theirs, incoming: Incoming) -
     What moved while it was fetched stays noted as it was.
     """
     incoming.keep()
-    there = {name: tip for name, tip in theirs.refs.items() if exchange.parts.objects.holds(tip)}
-    moves: dict[str, str | None] = {tracked(remote, name): tip for name, tip in there.items()}
-    stay = {tracked(remote, name) for name in theirs.refs.keys() - there.keys()}
-    for name in exchange.parts.refs.under(f"{REMOTES}{remote}/"):
-        if name not in moves and name not in stay:
-            moves[name] = None
+    holds = exchange.parts.objects.holds
+    known = exchange.parts.refs.under(f"{REMOTES}{remote}/")
+    stands = {tracked(remote, name): tip for name, tip in theirs.refs.items()}
+    moves: dict[str, str | None] = {
+        name: tip for name, tip in stands.items() if known.get(name) != tip and holds(tip)
+    }
+    moves.update(dict.fromkeys(known.keys() - stands.keys()))
     exchange.track(moves)
     note_fetch(exchange.layout, remote)
 

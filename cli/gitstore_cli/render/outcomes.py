@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from gitstore_cli.env import Env
 from gitstore_cli.render.jsontext import one_line, pretty
-from gitstore_cli.render.table import Column, Table
 from gitstore_cli.safe import printable
 
 if TYPE_CHECKING:
@@ -70,6 +69,8 @@ def _what(row: Row) -> str:
 
 
 def _write_table(env: Env, rows: Sequence[Row]) -> None:
+    from gitstore_cli.render.table import Column, Table
+
     columns = (
         Column("State"),
         Column("Stream", "bold", most=48, least=12, keeps_end=True),
