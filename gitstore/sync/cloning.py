@@ -16,11 +16,11 @@ from gitstore.backends.stamping import Stamper
 from gitstore.core.errors import StoreUnavailable
 from gitstore.sync import remotes
 from gitstore.sync.complaints import redacted
-from gitstore.sync.fetching import check_theirs
+from gitstore.sync.fetching import check_theirs, fetch_parts
 from gitstore.sync.pulling import PullReport, take_in
 from gitstore.sync.sources import Source
 from gitstore.sync.theirs import Theirs, look, sort_out
-from gitstore.sync.transport import Transport
+from gitstore.sync.transport import RemoteFailed, Transport
 
 ORIGIN = "origin"
 """The name of a clone's remote."""
@@ -70,14 +70,19 @@ def _fill(
     with exchange.incoming() as incoming:
         check_theirs(transport, shown, theirs, incoming)
         if theirs.refs:
-            theirs = _copy(transport, incoming.path)
+            theirs = _copy(transport, theirs, incoming.path)
         return take_in(exchange, source, theirs, incoming, progress)
 
 
-def _copy(transport: Transport, into: Path) -> Theirs:
+def _copy(transport: Transport, theirs: Theirs, into: Path) -> Theirs:
     """Let git make a mirror, which is faster than a fetch, and take its objects and its refs."""
     mirror = into / "mirror.git"
-    transport.clone(mirror)
+    try:
+        transport.clone(mirror)
+    except RemoteFailed as error:
+        if not error.is_partial:
+            raise
+        return theirs.without(fetch_parts(transport, sorted({*theirs.refs.values()}), into))
     layout = StoreLayout(mirror)
     borrowed = layout.objects / "info" / "alternates"
     if borrowed.exists():  # the source borrows objects, and so would the copy

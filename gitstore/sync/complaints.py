@@ -20,12 +20,13 @@ def redacted(text: str) -> str:
 class Complaint(NamedTuple):
     """A cause in a few words, and a sentence that says what to do.
 
-    ``lacks_ref``: the remote has not, or no more, what it was asked for.
+    ``is_partial``: it is about some of what the remote was asked for, which it has not, no more, or
+    damaged; it may give the rest.
     """
 
     cause: str
     hint: str
-    lacks_ref: bool = False
+    is_partial: bool = False
 
 
 def explain(stderr: str) -> Complaint:
@@ -65,6 +66,11 @@ _CANNOT_REACH = Complaint(
 _NO_HOST = Complaint(
     "there is no host of that name",
     "Check its URL with `sc-events remote`, and that you are online.",
+)
+_DAMAGED = Complaint(
+    "it has not all that its refs stand for, or it is damaged",
+    "Look there with `git fsck`.",
+    is_partial=True,
 )
 _CAUSES = {
     r"detected dubious ownership": Complaint(
@@ -108,14 +114,13 @@ _CAUSES = {
         "Pull first from where it was made, or have it made of the whole history.",
     ),
     r"request for unadvertised object|not our ref|couldn't find remote ref": Complaint(
-        "it has changed since it was looked at", "Run the command again.", lacks_ref=True
+        "it has changed since it was looked at", "Run the command again.", is_partial=True
     ),
     r"permission denied|insufficient permission|unable to create temporary": Complaint(
         "permission was denied", "Check who may write there."
     ),
-    r"did not send all necessary objects": Complaint(
-        "it has not all that its refs stand for", "Look there with `git fsck`."
-    ),
+    r"did not send all necessary objects": _DAMAGED,
+    r"possible repository corruption on the remote side": _DAMAGED,
     r"exceeds maximum allowed size": Complaint(
         "it takes no push of that size", "Ask whoever runs it to raise receive.maxInputSize."
     ),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,7 +17,9 @@ from gitstore.backends.git.repository import format_objects
 from gitstore.core.names import encode_name
 from gitstore.sync.sources import Source
 from gitstore.sync.theirs import Theirs, check_format, look
-from gitstore.sync.transport import Transport
+from gitstore.sync.transport import RemoteFailed, Transport
+
+_MOST_LOST = 100
 
 
 @contextmanager
@@ -73,14 +75,15 @@ def brought_in(
 ) -> Iterator[tuple[Theirs, Incoming]]:
     """Look at their refs, and fetch what is not here into a directory of its own, for the block.
 
+    Refs whose objects the other end cannot give are among ``Theirs.lost``.
     Raises ``UnsupportedFormat`` where they are no event store of this format; then nothing else
     was fetched.
     """
     theirs = look(transport)
     with exchange.incoming() as incoming:
         check_theirs(transport, source.shown, theirs, incoming)
-        _fetch_missing(exchange, transport, source, theirs, incoming)
-        yield theirs, incoming
+        lost = _fetch_missing(exchange, transport, source, theirs, incoming)
+        yield theirs.without(lost), incoming
 
 
 def check_theirs(transport: Transport, shown: str, theirs: Theirs, incoming: Incoming) -> None:
@@ -113,8 +116,11 @@ def track(exchange: Exchange, remote: str, theirs: Theirs, incoming: Incoming) -
 
 def _fetch_missing(
     exchange: Exchange, transport: Transport, source: Source, theirs: Theirs, incoming: Incoming
-) -> None:
-    """Bring in the objects of refs that are neither ours nor known from an earlier fetch."""
+) -> dict[str, str]:
+    """Bring in the objects of refs that are neither ours nor known from an earlier fetch.
+
+    Gives what ``fetch_parts`` does.
+    """
     known = exchange.parts.refs.under("refs/")
     wanted = {
         tip
@@ -122,4 +128,27 @@ def _fetch_missing(
         if known.get(name) != tip
         and (source.remote is None or known.get(tracked(source.remote, name)) != tip)
     }
-    transport.fetch(sorted(wanted), incoming.path)
+    return fetch_parts(transport, sorted(wanted), incoming.path)
+
+
+def fetch_parts(transport: Transport, ids: Sequence[str], into: Path) -> dict[str, str]:
+    """Fetch commits with all they reach; where git fails over some of them, all others.
+
+    One object that is missing there, or a parent that is no commit, makes git fail a whole fetch;
+    so it is tried again by halves. Gives the ids that cannot be had, and why. Raises
+    ``RemoteFailed`` where the connection fails, or where over a hundred cannot be had.
+    """
+    lost: dict[str, str] = {}
+    groups = [list(ids)]
+    while groups:
+        group = groups.pop()
+        try:
+            transport.fetch(group, into)
+        except RemoteFailed as error:
+            if not error.is_partial or len(lost) >= _MOST_LOST:
+                raise
+            if len(group) == 1:
+                lost[group[0]] = error.cause
+            else:
+                groups += [group[len(group) // 2 :], group[: len(group) // 2]]
+    return lost

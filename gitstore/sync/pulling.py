@@ -14,6 +14,7 @@ from pathlib import Path
 from gitstore.backends.git.exchanging import Adoption, Exchange
 from gitstore.backends.git.findings import Progress
 from gitstore.backends.git.incoming import Incoming
+from gitstore.backends.git.layout import STREAMS
 from gitstore.backends.git.store import GitEventStore
 from gitstore.sync.fetching import brought_in, track
 from gitstore.sync.sources import Source, find_source
@@ -75,4 +76,5 @@ def take_in(
     if source.remote is not None:
         track(exchange, source.remote, theirs, incoming)
     adoption = exchange.adopt(theirs.streams, source.short, incoming, progress)
+    adoption.refused.update({n: why for n, why in theirs.lost.items() if n.startswith(STREAMS)})
     return PullReport(source.shown, adoption, theirs.is_empty)

@@ -15,9 +15,9 @@ from gitstore.backends.git.typejoining import TypesNotInOrder
 from gitstore.core.errors import FlushFailed, StoreCorrupted, UnsupportedFormat
 from gitstore.core.names import encode_name
 from gitstore.sync import remotes
-from gitstore.sync.fetching import check_theirs
+from gitstore.sync.fetching import check_theirs, fetch_parts
 from gitstore.sync.theirs import check_format, sort_out
-from gitstore.sync.transport import RemoteFailed, Transport
+from gitstore.sync.transport import Transport
 
 
 class OurStream(NamedTuple):
@@ -118,7 +118,7 @@ class Planner:
 
     def plan(self, theirs: Mapping[str, str]) -> Plan:
         """What to send to a remote with these refs, all of it a continuation of what is there."""
-        plan = Plan(unclear=dict.fromkeys(self._learn(theirs), "it is moved all the time"))
+        plan = Plan(unclear=self._learn(theirs))
         for ref, ours in self._ours.streams.items():
             if theirs.get(ref) != ours.commit and not (ref in self.declined or ref in plan.unclear):
                 self._plan_stream(plan, ref, ours, theirs.get(ref))
@@ -149,10 +149,10 @@ class Planner:
         else:
             plan.diverged[ours.name] = relation
 
-    def _learn(self, theirs: Mapping[str, str]) -> set[str]:
+    def _learn(self, theirs: Mapping[str, str]) -> dict[str, str]:
         """Fetch what others pushed over streams of ours, and their type index, unless known.
 
-        Gives the refs that have moved again meanwhile, so that git found nothing there.
+        Gives the refs whose commits cannot be had, and why: they may have moved again meanwhile.
         """
         objects = self._exchange.parts.objects
         unknown = {
@@ -161,18 +161,14 @@ class Planner:
             if self._concerns_us(ref, there) and not objects.holds(there)
         }
         if not unknown:
-            return set()
+            return {}
         with self._exchange.incoming() as incoming:
-            try:
-                self._transport.fetch(unknown.values(), incoming.path)
-            except RemoteFailed as error:
-                if not error.lacks_ref:
-                    raise
+            lost = fetch_parts(self._transport, sorted({*unknown.values()}), incoming.path)
             incoming.keep()
-            lacking = {ref for ref, tip in unknown.items() if not objects.holds(tip)}
-            known = unknown.keys() - lacking
+            lacking = {ref: tip for ref, tip in unknown.items() if not objects.holds(tip)}
+            known = unknown.keys() - lacking.keys()
             self._exchange.track({tracked(self._remote, ref): unknown[ref] for ref in known})
-        return lacking
+        return {ref: lost.get(tip, "it is moved all the time") for ref, tip in lacking.items()}
 
     def _concerns_us(self, ref: str, there: str) -> bool:
         ours = self._ours.streams.get(ref)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 
 from gitstore.backends.git.layout import FEEDS, FORMAT, STREAMS, TYPES
 from gitstore.backends.git.repository import check_format_commit, format_objects
@@ -18,21 +18,32 @@ _WORK = ("refs/heads/", "refs/tags/")
 class Theirs:
     """The other end's refs, name → id: those of an event store, and how many others there are.
 
-    ``others`` counts branches and tags only: people's work, which is none of ours.
+    ``others`` counts branches and tags only: people's work, which is none of ours. ``lost``: refs
+    whose objects the other end does not give, and why.
     """
 
     refs: dict[str, str]
     others: int
+    lost: dict[str, str] = field(default_factory=dict)
 
     @property
     def is_empty(self) -> bool:
         """Whether there is neither a store nor anybody's work."""
         return not self.refs and not self.others
 
+    def without(self, lost: Mapping[str, str]) -> Theirs:
+        """The same, but that these commits cannot be had, and why."""
+        refused = {name: lost[tip] for name, tip in self.refs.items() if tip in lost}
+        return replace(self, lost={**self.lost, **refused})
+
     @property
     def streams(self) -> dict[str, str]:
-        """The refs of streams, also of such names as no stream has."""
-        return {name: tip for name, tip in self.refs.items() if name.startswith(STREAMS)}
+        """The refs of streams whose objects can be had, also of such names as no stream has."""
+        return {
+            name: tip
+            for name, tip in self.refs.items()
+            if name.startswith(STREAMS) and name not in self.lost
+        }
 
 
 def look(transport: Transport) -> Theirs:

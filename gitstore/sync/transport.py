@@ -61,16 +61,17 @@ class RemoteFailed(EventStoreError):
     - ``remote``: its name or URL, without what a URL keeps secret.
     - ``cause``: why, in a few words.
     - ``stderr``: all that git and the remote said.
-    - ``lacks_ref``: whether it is only that something it was asked for is not, or no more, there.
+    - ``is_partial``: whether it is only that something it was asked for is not there, or no more,
+      or damaged; the rest may be asked for without it.
     """
 
     def __init__(
-        self, remote: str, cause: str, stderr: str = "", *, hint: str, lacks_ref: bool = False
+        self, remote: str, cause: str, stderr: str = "", *, hint: str, is_partial: bool = False
     ) -> None:
         self.remote = remote
         self.cause = cause
         self.stderr = stderr
-        self.lacks_ref = lacks_ref
+        self.is_partial = is_partial
         super().__init__(f"remote {remote!r}: {cause}", hint=hint)
 
 
@@ -170,7 +171,7 @@ class Transport:
             before, star, _ = each.partition("*")
             if not star and each not in known:
                 cause, hint, _ = explain("couldn't find remote ref")
-                raise RemoteFailed(self.name, cause, each, hint=hint, lacks_ref=True)
+                raise RemoteFailed(self.name, cause, each, hint=hint, is_partial=True)
             tips = [known[each]] if not star else _below(known, before)
             found.update(dict.fromkeys(tips))
         return list(found)
@@ -253,8 +254,8 @@ class Transport:
 
     def _failed(self, heard: Heard) -> RemoteFailed:
         stderr = redacted(heard.complaint)
-        cause, hint, lacks_ref = explain(stderr)
-        return RemoteFailed(self.name, cause, stderr, hint=hint, lacks_ref=lacks_ref)
+        cause, hint, is_partial = explain(stderr)
+        return RemoteFailed(self.name, cause, stderr, hint=hint, is_partial=is_partial)
 
 
 def _is_ref(name: str) -> bool:

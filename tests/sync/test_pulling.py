@@ -7,11 +7,13 @@ from pathlib import Path
 import pytest
 
 from gitstore import DomainEvent, StoreNotFound, UnsupportedFormat
+from gitstore.sync.cloning import clone
 from gitstore.sync.pulling import pull
+from gitstore.sync.pushing import push
 from gitstore.sync.transport import RemoteFailed
 from tests.backends.git.witness import assert_sound, git
 from tests.sync.peers import machine, note, publish, stream_refs
-from tests.sync.servers import bare
+from tests.sync.servers import bare, daemon
 
 
 def test_what_a_remote_has_is_here_afterwards(tmp_path: Path) -> None:
@@ -219,3 +221,38 @@ def test_subscribers_and_followers_get_what_a_pull_brings(tmp_path: Path) -> Non
         assert seen == [1, 2, 3, 4, 5]
         bob.append(DomainEvent("task-1", "Noted"), expected_version=5)
         assert seen[-1] == 6
+
+
+@pytest.mark.parametrize("how", ["pull", "clone", "push"])
+def test_one_bad_object_does_not_keep_the_rest(tmp_path: Path, how: str) -> None:
+    """A parent that is a blob, or is missing, makes git fail a whole fetch: all else comes in."""
+    hub = bare(tmp_path / "hub.git")
+    with machine(tmp_path / "a.git", hub) as ada:
+        for stream in ("task-1", "task-2", "task-3", "task-4"):
+            note(ada, stream)
+        publish(ada, hub)
+    sound = dict(stream_refs(hub))
+    blob = git(hub, "hash-object", "-w", "--stdin", stdin="hello").strip()
+    for stream, parent in (("task-2", blob), ("task-3", "1" * 40)):
+        ref = f"refs/streams/{stream}"
+        text = git(hub, "cat-file", "commit", ref).replace("author", f"parent {parent}\nauthor", 1)
+        made = ["hash-object", "-t", "commit", "-w", "--stdin", "--literally"]
+        (hub / ref).write_text(git(hub, *made, stdin=text))
+    with daemon(tmp_path) as url:
+        if how == "clone":
+            report = clone(f"{url}/hub.git", tmp_path / "b.git")
+        elif how == "pull":
+            with machine(tmp_path / "b.git", f"{url}/hub.git") as bob:
+                report = pull(bob, "hub")
+        else:
+            with machine(tmp_path / "a.git") as ada:
+                note(ada, "task-4")
+                pushed = push(ada, "hub")
+            assert set(pushed.pushed) == {"task-4"}
+            assert set(pushed.refused) == {"task-2", "task-3"}
+            return
+    assert set(report.adoption.adopted) == {"task-1", "task-4"}
+    assert set(report.adoption.refused) == {"refs/streams/task-2", "refs/streams/task-3"}
+    left = {f"refs/streams/{name}": sound[f"refs/streams/{name}"] for name in ("task-1", "task-4")}
+    assert stream_refs(tmp_path / "b.git") == left
+    assert_sound(tmp_path / "b.git")

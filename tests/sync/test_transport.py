@@ -88,14 +88,14 @@ def test_a_fetch_takes_names_patterns_and_ids(base: Path, mine: Path) -> None:
     transport.fetch([tips["refs/streams/z"], "refs/streams/x", "refs/feeds/*"], objects)
     for name in "xz":
         assert git(mine, "cat-file", "-t", tips[f"refs/streams/{name}"]) == "commit\n"
-    assert failure(lambda: transport.fetch(["refs/streams/none"], objects)).lacks_ref
+    assert failure(lambda: transport.fetch(["refs/streams/none"], objects)).is_partial
 
 
 def test_a_fetch_of_an_id_that_is_not_there_says_so(base: Path, mine: Path) -> None:
-    """As after a ref was deleted and pruned there; it is known by ``lacks_ref``."""
+    """As after a ref was deleted and pruned there; it is known by ``is_partial``."""
     transport = Transport(mine, str(base / "theirs.git"))
     error = failure(lambda: transport.fetch(["1" * 40], mine / "objects"))
-    assert error.lacks_ref
+    assert error.is_partial
     assert "changed" in error.cause
 
 
