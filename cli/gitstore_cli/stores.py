@@ -96,6 +96,15 @@ def _open(env: Env, place: Place, *, create: bool) -> BaseEventStore:
     return open_store(place.where, create=create)
 
 
+def check_present(place: Place) -> None:
+    """Raise where the default store is missing: there is nothing to exchange with others yet."""
+    if place.is_default and place.is_missing:
+        raise Failure(
+            f"there is no store yet at {place.where}",
+            hint="`sc-events clone URL` makes one from a remote, `sc-events init` an empty one.",
+        )
+
+
 def say_no_events(env: Env, place: Place) -> None:
     """Say that the store is not there yet, and how to begin."""
     env.say(f"No events yet: there is no store at {place.where}.")

@@ -50,11 +50,11 @@ _says_nothing = re.compile(
 _ASK_GIT = "Try plain `git ls-remote` with its URL, which shows all that git has to say."
 _BROKEN_OFF = Complaint(
     "the connection broke off in the middle",
-    "Run the command again; it goes on from where it stopped.",
+    "Run the command again; what had come through by then is not lost.",
 )
 _NO_REPOSITORY = Complaint(
     "there is no git repository, or none that you may see",
-    "Check its URL with `sc-events remote`; `git init --bare PATH` makes a repository.",
+    "Check its path or URL (`sc-events remote`); `git init --bare PATH` makes a repository.",
 )
 _NOT_KNOWN = Complaint(
     "it did not accept who you are",

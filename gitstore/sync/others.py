@@ -88,12 +88,16 @@ def _remote(
 
 
 def open_tracked(parts: Parts, remote: str, url: str) -> Other | None:
-    """A remote as of the last fetch; ``None`` for one that was never fetched."""
+    """A remote as of the last fetch; ``None`` for one that was never fetched, as far as is known.
+
+    What a push has learnt of a remote is not all of it.
+    """
     prefix = tracked(remote, STREAMS)
     odd: dict[str, str] = {}
     tips = parts.refs.under(prefix, odd)
-    fetched = last_fetch(parts.layout, remote, url)
-    if not (tips or odd or fetched or parts.refs.read(tracked(remote, FORMAT))):
+    is_tracked = tips or odd or parts.refs.read(tracked(remote, FORMAT))
+    fetched = last_fetch(parts.layout, remote, url if is_tracked else "")
+    if fetched is None:
         return None
     return Other(
         remote,
@@ -111,6 +115,11 @@ def _looked_at(objects: Objects, source: Source, transport: Transport, basis: Ba
     tip = theirs.refs.get(FORMAT)
     if tip is None or objects.holds(tip):
         check_format(source.shown, theirs, objects.read)
+    elif not theirs.streams:
+        raise UnsupportedFormat(
+            f"{source.shown} has no streams, and its {FORMAT} is not known here",
+            hint="Compare with --fetch, which looks whether it is an event store at all.",
+        )
     return Other(source.shown, basis, theirs.streams, objects, objects.holds)
 
 

@@ -15,9 +15,12 @@ from itertools import islice
 from gitstore.backends.git.findings import Progress, silent
 from gitstore.backends.git.layout import FEED, FEEDS, FORMAT, STREAMS, TYPES, tracked
 from gitstore.backends.git.store import GitEventStore
+from gitstore.sync import remotes
+from gitstore.sync.fetching import note_fetch
 from gitstore.sync.pushplan import Ours, Plan, Planner
 from gitstore.sync.pushreport import Estimate, PushReport, estimate
 from gitstore.sync.pushview import EVERYTHING, PushView, clear_leftovers, push_view
+from gitstore.sync.theirs import sort_out
 from gitstore.sync.transport import RemoteFailed, Transport
 
 _AT_ONCE = 20_000
@@ -47,9 +50,13 @@ def push(
     that it declines, are named in the report; all others go through.
 
     Raises ``RemoteFailed`` where the remote cannot be reached or breaks off (what it had taken by
-    then stays, and the next push goes on from there), and ``UnsupportedFormat`` where it is no
-    event store of this format: then nothing was sent.
+    then stays, and the next push goes on from there), ``UnsupportedFormat`` where it is no event
+    store of this format, and ``RemoteRefused`` where none of that name is configured: then nothing
+    was sent.
     """
+    known = remotes.urls(store.exchange.layout.root)
+    if remote not in known:
+        raise remotes.unknown(remote, known)
     transport = Transport(store.exchange.layout.root, remote, timeout=timeout, progress=progress)
     return _Push(store, remote, transport, progress or silent, expect or (lambda _: None)).run()
 
@@ -96,7 +103,15 @@ class _Push:
                 )
             if len(stands) == len(rejected):
                 break
+        self._note_look(theirs)
         return self._report(plan, theirs)
+
+    def _note_look(self, theirs: Mapping[str, str]) -> None:
+        """Where all that is there is known now, the push was as good as a fetch."""
+        tracked_refs = self._exchange.parts.refs.under(tracked(self._remote))
+        stands = {**sort_out({**theirs}).refs, **self._taken}
+        if all(tracked_refs.get(tracked(self._remote, ref)) == stands[ref] for ref in stands):
+            note_fetch(self._exchange.layout, self._remote)
 
     def _round(self, theirs: Mapping[str, str]) -> tuple[Plan, dict[str, str]]:
         """Look at both sides and push; gives the plan, and what did not go through and why."""

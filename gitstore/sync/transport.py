@@ -79,7 +79,7 @@ class RemoteSilent(RemoteFailed):
     """Nothing was heard of a remote for longer than it may be silent."""
 
     def __init__(self, remote: str, seconds: float, doing: str) -> None:
-        hint = "Try again, or with a longer --timeout; what it had taken or given is not lost."
+        hint = "Try again, or with a longer --timeout."
         super().__init__(remote, f"it said nothing for {seconds:g} s while {doing}", hint=hint)
 
 

@@ -9,7 +9,7 @@ import click
 
 from gitstore_cli import options
 from gitstore_cli.env import Env
-from gitstore_cli.failures import DISAGREE, OK
+from gitstore_cli.failures import DISAGREE, OK, Failure, Usage
 from gitstore_cli.finding import find_place
 
 _EXAMPLES = """\b
@@ -39,7 +39,11 @@ def command(env: Env, form: str, url: str, path: str | None, timeout: float | No
     from gitstore_cli.safe import printable
 
     show_warnings(env)
+    if path and env.store:
+        raise Usage("PATH and --store both say where", hint="Give one of the two.")
     where = find_place(replace(env, store=path) if path else env).where.removeprefix("git:")
+    if where == "memory:":
+        raise Failure("clone needs a git store", hint="Give a PATH, or --store PATH.")
     with ProgressBar(env) as bar:
         report = clone(resolved(url, env.cwd), Path(where), timeout=timeout, progress=bar)
     write_taken(env, form, report)

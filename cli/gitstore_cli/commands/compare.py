@@ -11,7 +11,7 @@ from gitstore_cli import options
 from gitstore_cli.env import Env
 from gitstore_cli.failures import DISAGREE, OK, Failure
 from gitstore_cli.finding import find_place
-from gitstore_cli.stores import as_git_store, existing, say_no_events
+from gitstore_cli.stores import as_git_store, check_present, existing
 
 if TYPE_CHECKING:
     from gitstore.sync.comparing import Compared, Comparison
@@ -51,7 +51,7 @@ def command(
     another store of this machine as it is now; of a URL the refs alone are looked at. Nothing is
     taken in, and nothing is written there.
     """
-    from gitstore.sync.comparing import Comparison, compare_with
+    from gitstore.sync.comparing import compare_with
     from gitstore.sync.others import open_other
     from gitstore.sync.sides import Sides
     from gitstore_cli.render.progress import ProgressBar
@@ -59,10 +59,7 @@ def command(
     from gitstore_cli.whichremote import only_remote
 
     place = find_place(env)
-    if place.is_default and place.is_missing:
-        say_no_events(env, place)
-        _write(env, form, Comparison("", "tips", None, ()), only_different=False)
-        return OK
+    check_present(place)
     with existing(env, place) as opened, ProgressBar(env) as bar:
         store = as_git_store(opened, "compare")
         named = other or only_remote(store.examine(lambda parts: parts.layout.root))
@@ -125,9 +122,10 @@ def _say(env: Env, found: Comparison, *, fetch: bool) -> None:
     counts = ", ".join(
         f"{count:,} {state.replace('-', ' ')}" for state, count in sorted(found.summary.items())
     )
-    env.say(f"{counted(len(found.streams), 'stream')} compared with {_basis(found)}: {counts}")
+    count = counted(len(found.streams), "stream")
+    env.say(f"{count} compared with {_basis(found)}: {counts or 'nothing on either side'}")
     for name, why in found.odd.items():
-        env.say(f"Note: {name} there is no ref of a stream: {why}")
+        env.say(f"Note: {name}, there, is no stream: {why}")
     if not (fetch or all(one.is_known for one in found.streams)):
         env.say("Hint: Only a fetch can tell how far they differ: add --fetch")
 

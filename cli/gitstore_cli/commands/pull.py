@@ -8,7 +8,7 @@ from gitstore_cli import options
 from gitstore_cli.env import Env
 from gitstore_cli.failures import DISAGREE, OK
 from gitstore_cli.finding import find_place
-from gitstore_cli.stores import as_git_store, existing, tended
+from gitstore_cli.stores import as_git_store, check_present, existing, tended
 
 _EXAMPLES = """\b
 Examples:
@@ -38,6 +38,7 @@ def command(env: Env, form: str, source: str | None, timeout: float | None) -> i
     from gitstore_cli.whichremote import only_remote
 
     place = find_place(env)
+    check_present(place)
     with tended(env, place), existing(env, place) as opened:
         store = as_git_store(opened, "pull")
         named = source or only_remote(store.exchange.layout.root)

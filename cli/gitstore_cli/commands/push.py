@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from gitstore_cli import options
 from gitstore_cli.env import Env
-from gitstore_cli.failures import DISAGREE, FAILURE, OK, Usage
+from gitstore_cli.failures import DISAGREE, FAILURE, OK
 from gitstore_cli.finding import find_place
-from gitstore_cli.stores import as_git_store, existing, say_no_events
+from gitstore_cli.stores import as_git_store, check_present, existing
 
 if TYPE_CHECKING:
     from gitstore.sync.pushreport import Estimate, PushReport
@@ -43,14 +42,13 @@ def command(env: Env, form: str, name: str | None, timeout: float | None) -> int
     """
     from gitstore.sync.pushing import push
     from gitstore_cli.render.progress import ProgressBar
+    from gitstore_cli.whichremote import only_remote
 
     place = find_place(env)
-    if place.is_default and place.is_missing:
-        say_no_events(env, place)
-        return OK
+    check_present(place)
     with existing(env, place) as opened:
         store = as_git_store(opened, "push")
-        remote = _remote(store.exchange.layout.root, name)
+        remote = name or only_remote(store.exchange.layout.root)
         with ProgressBar(env) as bar:
             report = push(
                 store,
@@ -64,22 +62,6 @@ def command(env: Env, form: str, name: str | None, timeout: float | None) -> int
     if not report.is_complete:
         return FAILURE
     return OK if report.agrees else DISAGREE
-
-
-def _remote(root: Path, name: str | None) -> str:
-    from gitstore.sync import remotes
-    from gitstore_cli.whichremote import only_remote
-
-    if name is None:
-        return only_remote(root)
-    known = remotes.urls(root)
-    if name not in known:
-        there = f"There are: {', '.join(known)}." if known else "There are none."
-        raise Usage(
-            f"there is no remote {name!r}",
-            hint=f"{there} `sc-events remote add {name} URL` adds it.",
-        )
-    return name
 
 
 def _say_estimate(env: Env, expected: Estimate) -> None:
@@ -121,7 +103,9 @@ def _say(env: Env, report: PushReport) -> None:
     remote = report.remote
     streams = counted(len(report.pushed), "stream")
     events = counted(report.events, "event")
-    env.say(f"{events} in {streams} to {remote}" if report.pushed else f"nothing new for {remote}")
+    left = report.refused or report.waiting or report.foreign or report.diverged
+    nothing = f"nothing pushed to {remote}" if left else f"nothing new for {remote}"
+    env.say(f"{events} in {streams} to {remote}" if report.pushed else nothing)
     if report.renamed:
         env.say(
             f"Warning: another machine pushes there as {report.renamed}; "
@@ -146,5 +130,5 @@ def _say(env: Env, report: PushReport) -> None:
         env.say("Hint: `sc-events verify` says what is in the way.")
     newer = len(report.behind) + report.only_there
     if newer:
-        env.say(f"{remote} has newer events in {counted(newer, 'stream')}.")
+        env.say(f"{remote} has {counted(newer, 'stream')} with events that are not here.")
         env.say(f"Hint: sc-events pull {remote}")

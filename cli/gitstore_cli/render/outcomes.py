@@ -14,13 +14,14 @@ if TYPE_CHECKING:
 
 _MOST_ROWS = 20
 Row = dict[str, Any]
-"""One stream: ``stream``, ``state``, and what there is to say of it."""
+"""One stream (or another ``ref``): its ``state``, and what there is to say of it."""
 
 
 def left_out(state: str, reasons: Mapping[str, str]) -> Iterator[Row]:
-    """Rows of streams with what is wrong with each."""
+    """Rows of streams, or other refs by their full names, with what is wrong with each."""
     for name, why in sorted(reasons.items()):
-        yield {"stream": name, "state": state, "why": why}
+        what = "ref" if name.startswith("refs/") else "stream"
+        yield {what: name, "state": state, "why": why}
 
 
 def apart(state: str, relations: Mapping[str, Relation]) -> Iterator[Row]:
@@ -29,8 +30,8 @@ def apart(state: str, relations: Mapping[str, Relation]) -> Iterator[Row]:
         yield {
             "stream": stream,
             "state": state,
-            "here": relation.fork + relation.ahead,
-            "there": relation.fork + relation.behind,
+            "ahead": relation.ahead,
+            "behind": relation.behind,
             "fork": relation.fork,
         }
 
@@ -51,9 +52,14 @@ def write_outcomes(env: Env, form: str, summary: Mapping[str, Any], rows: Sequen
             env.answer(one_line(row))
     elif form == "minimal":
         for row in rows:
-            env.answer("\t".join((row["state"], printable(row["stream"]), printable(_what(row)))))
+            rest = [str(row[key]) for key in row if key not in {"stream", "ref", "state"}]
+            env.answer("\t".join(map(printable, (row["state"], _name(row), *rest))))
     elif rows:
         _write_table(env, rows)
+
+
+def _name(row: Row) -> str:
+    return str(row["stream"] if "stream" in row else row["ref"])
 
 
 def _what(row: Row) -> str:
@@ -61,7 +67,7 @@ def _what(row: Row) -> str:
         return str(row["why"])
     if "to" in row:
         return f"{row['from']} → {row['to']}"
-    versions = f"here {row['here']}, there {row['there']}"
+    versions = f"here {row['fork'] + row['ahead']}, there {row['fork'] + row['behind']}"
     if row["state"] == "behind":
         return versions
     same = f"the same up to {row['fork']}" if row["fork"] else "nothing in common"
@@ -77,6 +83,6 @@ def _write_table(env: Env, rows: Sequence[Row]) -> None:
         Column("Versions", most=1000),
     )
     shown = rows[:_MOST_ROWS]
-    Table(env, columns).write((row["state"], row["stream"], _what(row)) for row in shown)
+    Table(env, columns).write((row["state"], _name(row), _what(row)) for row in shown)
     if len(rows) > len(shown):
-        env.say(f"… and {len(rows) - len(shown):,} more: `-f jsonl` lists all")
+        env.say(f"… and {len(rows) - len(shown):,} more")

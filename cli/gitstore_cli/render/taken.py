@@ -16,9 +16,8 @@ if TYPE_CHECKING:
 def write_taken(env: Env, form: str, report: PullReport) -> None:
     """Answer with what became of each stream, what needs a look first; the sum is said."""
     taken = report.adoption
-    refused = {name.removeprefix("refs/streams/"): why for name, why in taken.refused.items()}
     rows = [
-        *left_out("refused", refused),
+        *left_out("refused", taken.refused),
         *apart("diverged", taken.diverged),
         *moved(taken.adopted),
     ]
@@ -33,7 +32,8 @@ def _say(env: Env, report: PullReport) -> None:
         env.say(f"{name} has no events yet")
         return
     streams = counted(len(taken.adopted), "stream")
-    brought = f"{counted(taken.events, 'event')} in {streams}" if taken.events else "nothing new"
+    nothing = "nothing new" if report.ok else "nothing taken in"
+    brought = f"{counted(taken.events, 'event')} in {streams}" if taken.events else nothing
     env.say(f"{brought} from {name}")
     if taken.refused:
         refused = counted(len(taken.refused), "stream")

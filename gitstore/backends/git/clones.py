@@ -118,9 +118,9 @@ class ReadOnlyClone:
         tip = self._parts.refs.read(FEED)
         if tip is None or not self._parts.objects.holds(tip):
             raise StoreUnavailable(
-                f"{self._parts.layout.root} is a clone without {FEED}, and cannot be written to",
-                hint="Open it once where it can be written; without that only "
-                "get_events_by_type() answers, from the type index if it has one.",
+                f"{self._parts.layout.root} is a clone of a remote, without {FEED}: no store yet",
+                hint="Make it one, where it can be written, with `sc-events init --store PATH`; or "
+                "clone with `sc-events clone URL`.",
             )
 
     def _build(self) -> None:

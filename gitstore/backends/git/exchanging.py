@@ -128,7 +128,9 @@ class Exchange:
         stream and we have not taken it in, is kept as ``refs/quarantine/<remote>/rewritten/…``.
         Raises ``StoreUnavailable`` where refs cannot be moved.
         """
-        assert all(name.startswith(REMOTES) for name in moves), "not the refs of a remote"
+        odd = next((name for name in moves if not _is_tracked(name)), None)
+        if odd is not None:
+            raise ValueError(f"{odd!r} is no ref of a remote")
         olds = {name: self.parts.refs.read(name) for name in moves}
         moved = {name: new for name, new in moves.items() if olds.get(name) != new}
         kept = self._upkeep.with_sound_index(lambda: dict(self._rewritten(moved, olds)))
@@ -266,3 +268,8 @@ def _leaf(leaf: str) -> str:
     if decode_name(leaf) is not None or is_hashed(leaf):
         return leaf
     return encode_name(leaf.encode(errors="backslashreplace").decode())
+
+
+def _is_tracked(name: str) -> bool:
+    """Whether git takes it for a ref of a remote; one name it does not take spoils all of them."""
+    return name.startswith(REMOTES) and all(part.strip(".") for part in name.split("/"))

@@ -62,7 +62,8 @@ def _sizes(folder: Path) -> Iterator[int]:
 def _notes(parts: Parts, contested: Mapping[str, str]) -> Iterator[str]:
     kept = parts.refs.under(QUARANTINE)
     if kept:
-        yield f"{len(kept)} foreign tips in quarantine: git for-each-ref {QUARANTINE}"
+        tips = "1 foreign tip" if len(kept) == 1 else f"{len(kept)} foreign tips"
+        yield f"{tips} in quarantine: git for-each-ref {QUARANTINE}"
     odd: dict[str, str] = {}
     parts.refs.under(STREAMS, odd)
     for name in odd:
