@@ -59,7 +59,6 @@ def check_apart(
         children = []
         for number in range(count):
             rows = folder / f"rows-{number}.db"
-            rows.unlink(missing_ok=True)
             share = jobs[number::count]
             try:
                 child = _start([os.fspath(objects.root), os.fspath(rows), str(number + 1)])
