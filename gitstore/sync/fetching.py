@@ -100,7 +100,7 @@ def track(exchange: Exchange, remote: str, theirs: Theirs, incoming: Incoming) -
     What moved while it was fetched stays noted as it was.
     """
     incoming.keep()
-    there = {name: tip for name, tip in theirs.refs.items() if exchange.parts.objects.holds(tip)}
+    there = {name: tip for name, tip in theirs.refs.items() if exchange.parts.objects.lists(tip)}
     moves: dict[str, str | None] = {tracked(remote, name): tip for name, tip in there.items()}
     stay = {tracked(remote, name) for name in theirs.refs.keys() - there.keys()}
     for name in exchange.parts.refs.under(f"{REMOTES}{remote}/"):

@@ -133,10 +133,10 @@ class Exchange:
         Raises ``StoreUnavailable`` where refs cannot be moved.
         """
         assert all(name.startswith(REMOTES) for name in moves), "not the refs of a remote"
-        olds = {name: self.parts.refs.read(name) for name in moves}
+        olds = self.parts.refs.under(REMOTES)
         moved = {name: new for name, new in moves.items() if olds.get(name) != new}
         kept = self._upkeep.with_sound_index(lambda: dict(self._rewritten(moved, olds)))
-        self._move({**kept, **moved})
+        self._move({**kept, **moved}, olds)
 
     def join_types(self, theirs: str | None) -> str | None:
         """Bring our type index up to date on top of a remote's, whose objects are here.
@@ -227,15 +227,15 @@ class Exchange:
                 moves[place] = tips[name]
             elif place in kept:
                 moves.setdefault(place, None)
-        self._move({name: new for name, new in moves.items() if kept.get(name) != new})
+        self._move({name: new for name, new in moves.items() if kept.get(name) != new}, kept)
 
     def _rewritten(
-        self, moves: Mapping[str, str | None], olds: Mapping[str, str | None]
+        self, moves: Mapping[str, str | None], olds: Mapping[str, str]
     ) -> Iterator[tuple[str, str]]:
         """Where to keep the old tips of streams that nothing else holds."""
         for name, new in moves.items():
             remote, is_stream, leaf = name.removeprefix(REMOTES).partition("/streams/")
-            old = olds[name]
+            old = olds.get(name)
             if old is not None and is_stream and self._is_only_copy(old, new):
                 _LOG.warning("%s was rewritten there; what it held is kept", name)
                 place = f"{QUARANTINE}{remote}/rewritten/{_leaf(leaf)}"
@@ -261,11 +261,10 @@ class Exchange:
             place = f"{name}-{number}"
         return place
 
-    def _move(self, moves: Mapping[str, str | None]) -> None:
-        olds = {name: self.parts.refs.read(name) for name in moves}
+    def _move(self, moves: Mapping[str, str | None], olds: Mapping[str, str]) -> None:
         # What goes first may be a file where a folder has to be.
         updates = [
-            RefUpdate(name, moves[name], frozenset({olds[name]}))
+            RefUpdate(name, moves[name], frozenset({olds.get(name)}))
             for name in sorted(moves, key=lambda name: moves[name] is not None)
         ]
         with disk_errors_told(self.layout.root):
