@@ -71,7 +71,7 @@ def _fill(
         check_theirs(transport, shown, theirs, incoming)
         if theirs.refs:
             theirs = _copy(transport, theirs, incoming.path)
-        return take_in(exchange, source, theirs, incoming, progress)
+        return take_in(exchange, source, theirs, incoming, progress, is_new=True)
 
 
 def _copy(transport: Transport, theirs: Theirs, into: Path) -> Theirs:

@@ -71,10 +71,15 @@ def take_in(
     theirs: Theirs,
     incoming: Incoming,
     progress: Progress | None,
+    *,
+    is_new: bool = False,
 ) -> PullReport:
-    """Note where a remote's refs stand, and adopt what has come in and passes the checks."""
+    """Note where a remote's refs stand, and adopt what has come in and passes the checks.
+
+    ``is_new``: the store is being made; see ``Exchange.adopt``.
+    """
     if source.remote is not None:
         track(exchange, source.remote, theirs, incoming)
-    adoption = exchange.adopt(theirs.streams, source.short, incoming, progress)
+    adoption = exchange.adopt(theirs.streams, source.short, incoming, progress, is_new=is_new)
     adoption.refused.update({n: why for n, why in theirs.lost.items() if n.startswith(STREAMS)})
     return PullReport(source.shown, adoption, theirs.is_empty)

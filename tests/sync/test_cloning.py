@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from gitstore import DomainEvent, StoreUnavailable, UnsupportedFormat
+from gitstore.backends.git import exchanging
 from gitstore.sync.cloning import clone
 from gitstore.sync.pulling import pull
 from gitstore.sync.transport import RemoteFailed
@@ -15,8 +16,15 @@ from tests.sync.peers import machine, note, publish, stream_refs
 from tests.sync.servers import bare
 
 
-def test_a_clone_is_a_store_that_answers_at_once(tmp_path: Path) -> None:
-    """Refs, positions, index and type index are there; it appends, and pulls from its origin."""
+@pytest.mark.parametrize("many", [1, 1_000])
+def test_a_clone_is_a_store_that_answers_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, many: int
+) -> None:
+    """Refs, positions, index and type index are there; it appends, and pulls from its origin.
+
+    Also where there are so many streams that all of it is made side by side.
+    """
+    monkeypatch.setattr(exchanging, "_MANY_STREAMS", many)
     hub = bare(tmp_path / "hub.git")
     with machine(tmp_path / "a.git", hub) as ada:
         for stream in ("task-1", "task-2"):
@@ -38,19 +46,47 @@ def test_a_clone_is_a_store_that_answers_at_once(tmp_path: Path) -> None:
     assert_sound(tmp_path / "deep/b.git")
 
 
-def test_clones_of_one_remote_number_alike(tmp_path: Path) -> None:
-    """Positions are given in an order that depends on the events alone."""
+def test_clones_of_one_remote_number_alike(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Positions are given in an order that depends on the events alone, in large and small ones."""
     hub = bare(tmp_path / "hub.git")
     with machine(tmp_path / "a.git", hub) as ada:
         for n in range(30):
             note(ada, f"task-{n * 7 % 5}")
         publish(ada, hub)
     orders = []
-    for name in ("b", "c"):
+    types = set()
+    for name, many in (("b", 1_000), ("c", 1_000), ("d", 1)):
+        monkeypatch.setattr(exchanging, "_MANY_STREAMS", many)
         clone(str(hub), tmp_path / f"{name}.git")
         with reopen(tmp_path / f"{name}.git") as store:
             orders.append([(e.position, e.commit) for e in store.read_all()])
-    assert orders[0] == orders[1]
+        types.add(git(tmp_path / f"{name}.git", "rev-parse", "refs/notes/types^{tree}"))
+    assert orders[0] == orders[1] == orders[2]
+    assert len(types) == 1
+
+
+def test_a_large_clone_leaves_out_what_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stream with another's event id, or of no event at all, is kept aside, and named."""
+    monkeypatch.setattr(exchanging, "_MANY_STREAMS", 1)
+    hub = bare(tmp_path / "hub.git")
+    with machine(tmp_path / "a.git", hub) as ada, machine(tmp_path / "b.git", hub) as bob:
+        who = {"userId": "ada", "correlationId": "run-1"}
+        ada.append(DomainEvent("task-1", "Noted", {}, who, "one"))
+        publish(ada, hub)
+        bob.append(DomainEvent("task-2", "Noted", id="one"))
+        tip = bob.exchange.tips()["refs/streams/task-2"]
+    git(tmp_path / "b.git", "push", "-q", str(hub), f"{tip}:refs/streams/task-2")
+    git(hub, "update-ref", "refs/streams/task-3", "refs/heads/main")
+    report = clone(str(hub), tmp_path / "c.git")
+    assert sorted(report.adoption.refused) == ["refs/streams/task-2", "refs/streams/task-3"]
+    with reopen(tmp_path / "c.git", create=False) as store:
+        assert [event.stream_id for event in store.read_all()] == ["task-1"]
+        found = store.read_all(users="ada", correlations="run-1")
+        assert [event.stream_id for event in found] == ["task-1"]
+        assert store.append(DomainEvent("task-1", "Noted")).position == 2
+    assert_sound(tmp_path / "c.git")
 
 
 @pytest.mark.parametrize("kind", ["loose", "borrowed"])

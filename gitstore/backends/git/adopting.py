@@ -94,7 +94,7 @@ class Adopter:
                 progress("Checking streams", number, len(tips))
             with _refusing(name, checked):
                 job = Job(name, stream_of_ref(objects, name, tips[name]), tips[name])
-                head = head_of_stream(self._parts, job.stream)
+                head = head_of_stream(self._parts, job.stream) if self._seen else NO_HEAD
                 if apart is not None and head is NO_HEAD:
                     left.append(job)
                 else:

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple, Self
 
+from gitstore.backends.git.indexlists import TypedRow
+from gitstore.backends.git.indexschema import pack_id, words_of
 from gitstore.backends.git.journalschema import JournalRow
 
 AT_ONCE = 10_000
@@ -17,6 +19,8 @@ _BYTES_AT_ONCE = 32 << 20
 _WRITTEN_AT_ONCE = 1_000
 _WRITTEN_BYTES = 4 << 20
 _COLUMNS = "stream, version, type, time, event_id, commit_id, parent, date, data, metadata"
+_FOR_INDEX = "packed_id, user, correlation"
+"""What the index holds of an event besides; made here, where several processes share the work."""
 
 
 class Chain(NamedTuple):
@@ -31,19 +35,22 @@ class Chain(NamedTuple):
 class Arrivals:
     """Rows of many chains, in a database that SQLite moves to a temporary file when it grows.
 
-    A context manager; for one thread. ``path``: a file instead, which is not there yet; ``first``:
-    the number below that of the first chain.
+    A context manager; for one thread. ``path``: a file instead, made anew; ``first``: the number
+    below that of the first chain.
     """
 
     def __init__(self, path: Path | None = None, first: int = 0) -> None:
+        if path is not None:
+            path.unlink(missing_ok=True)
         # Without a name: SQLite deletes the file as soon as it is open, so no crash leaves it.
         self._db = sqlite3.connect("" if path is None else path, isolation_level=None)
         self._db.execute("PRAGMA journal_mode = OFF")
         self._db.execute("PRAGMA synchronous = OFF")
         self._db.execute("PRAGMA cache_size = -16000")
-        self._db.execute(f"CREATE TABLE rows(chain, {_COLUMNS})")
+        self._db.execute(f"CREATE TABLE rows(chain, {_COLUMNS}, {_FOR_INDEX})")
         self._db.execute("BEGIN")
         self._tables = ["main.rows"]
+        self.files = [] if path is None else [path]
         self._chains = first
         self._dropped: set[int] = set()
         self._waiting: list[tuple[object, ...]] = []
@@ -65,7 +72,8 @@ class Arrivals:
         newest = oldest = None
         try:
             for row in rows:
-                self._waiting.append((number, *row[1:]))
+                user, correlation = words_of(row.metadata)
+                self._waiting.append((number, *row[1:], pack_id(row.event_id), user, correlation))
                 self._bytes += len(row.data)
                 newest, oldest = newest or row, row
                 if len(self._waiting) >= _WRITTEN_AT_ONCE or self._bytes >= _WRITTEN_BYTES:
@@ -82,12 +90,13 @@ class Arrivals:
         self._dropped.add(number)  # looking for its rows now would take a walk through all
 
     def finish(self) -> None:
-        """Write out what is here, for another process to attach the file."""
+        """Write out what is here, for others to open the files; nothing can be taken any more."""
         self._write()
         dropped = json.dumps(list(self._dropped))
-        self._db.execute(
-            "DELETE FROM rows WHERE chain IN (SELECT value FROM json_each(?))", (dropped,)
-        )
+        for table in self._tables if self._dropped else ():
+            self._db.execute(
+                f"DELETE FROM {table} WHERE chain IN (SELECT value FROM json_each(?))", (dropped,)
+            )
         self._db.execute("COMMIT")
 
     def attach(self, path: Path) -> None:
@@ -100,6 +109,7 @@ class Arrivals:
         self._db.execute(f"PRAGMA {name}.synchronous = OFF")
         self._db.execute("BEGIN")
         self._tables.append(f"{name}.rows")
+        self.files.append(path)
 
     def twins(self) -> Iterator[tuple[str, int]]:
         """Event ids that several rows have, each with the number of each row's chain."""
@@ -139,11 +149,25 @@ class Arrivals:
         if rows:
             yield rows
 
+    def numbered(self) -> Iterator[TypedRow]:
+        """All rows in the same order without their bodies, with positions from 1 on.
+
+        After ``finish``, when no row that was dropped is here any more.
+        """
+        found = self._db.execute(
+            f"{self._all('time, type, stream, version, commit_id, date')} "
+            "ORDER BY date, stream, version"
+        )
+        for position, row in enumerate(found, 1):
+            yield (position, *row[:-1])
+
     def _all(self, columns: str) -> str:
         """The query for columns of every row."""
         return " UNION ALL ".join(f"SELECT {columns} FROM {table}" for table in self._tables)
 
     def _write(self) -> None:
-        self._db.executemany("INSERT INTO main.rows VALUES(?,?,?,?,?,?,?,?,?,?,?)", self._waiting)
+        self._db.executemany(
+            "INSERT INTO main.rows VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?)", self._waiting
+        )
         self._waiting = []
         self._bytes = 0

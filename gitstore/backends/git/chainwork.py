@@ -26,6 +26,7 @@ from gitstore.backends.git.rows import NO_HEAD
 
 _LOG = logging.getLogger("gitstore.exchange")
 _MOST = 4
+_MAPPED = 1 << 30
 _NUMBERS = 1 << 32
 """Of chains, for each process."""
 
@@ -59,7 +60,6 @@ def check_apart(
         children = []
         for number in range(count):
             rows = folder / f"rows-{number}.db"
-            rows.unlink(missing_ok=True)
             share = jobs[number::count]
             try:
                 child = _start([os.fspath(objects.root), os.fspath(rows), str(number + 1)])
@@ -84,7 +84,7 @@ def main() -> None:
     """Check the jobs that stand on standard input; what came of each goes to standard output."""
     gc.disable()  # nothing here is a cycle, and rows by the thousand are alive at once
     root, rows, number = sys.argv[1:]
-    objects = Objects(StoreLayout(Path(root)))
+    objects = Objects(StoreLayout(Path(root)), mapped=_MAPPED)
     with Arrivals(Path(rows), int(number) * _NUMBERS) as arrivals:
         jobs = json.load(sys.stdin.buffer)
         found = [_check(Job(*job), objects, arrivals) for job in jobs]

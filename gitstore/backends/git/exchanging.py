@@ -15,6 +15,7 @@ from gitstore.backends.disk.files import disk_errors_told
 from gitstore.backends.git import typejoining
 from gitstore.backends.git.adopting import Adopter, Checked
 from gitstore.backends.git.arrivals import Arrivals
+from gitstore.backends.git.filling import fill
 from gitstore.backends.git.findings import Progress, silent
 from gitstore.backends.git.flushing import Flusher
 from gitstore.backends.git.incoming import Incoming
@@ -93,12 +94,15 @@ class Exchange:
         source: str,
         incoming: Incoming | None = None,
         progress: Progress | None = None,
+        *,
+        is_new: bool = False,
     ) -> Adoption:
         """Take in the streams of a remote called ``source``, as far as they pass every check.
 
         ``tips``: full names under ``refs/streams/`` there, and their commits, which are in the
         store or in ``incoming``; that is kept where anything comes of it. Streams of ours that are
-        not among them are left as they are.
+        not among them are left as they are. ``is_new``: the store is being made, nobody else knows
+        it, and it is thrown away where this raises or is cut short.
 
         A stream that continues ours is recorded, as if it were appended here: in an order that
         depends on the events alone, with positions, for followers and subscribers. A ref whose
@@ -116,7 +120,7 @@ class Exchange:
             place = incoming or ends.enter_context(self.incoming())
             while left:
                 left = self._upkeep.with_sound_index(
-                    lambda: self._take_in(left, place, adoption, progress or silent)  # noqa: B023
+                    lambda: self._take_in(left, place, adoption, progress or silent, is_new)  # noqa: B023
                 )
         self._keep_aside(tips, source, adoption.refused)
         return adoption
@@ -134,7 +138,7 @@ class Exchange:
         olds = {name: self.parts.refs.read(name) for name in moves}
         moved = {name: new for name, new in moves.items() if olds.get(name) != new}
         kept = self._upkeep.with_sound_index(lambda: dict(self._rewritten(moved, olds)))
-        self._move({**kept, **moved})
+        self._move({**kept, **moved}, olds)
 
     def join_types(self, theirs: str | None) -> str | None:
         """Bring our type index up to date on top of a remote's, whose objects are here.
@@ -154,18 +158,31 @@ class Exchange:
         incoming: Incoming,
         adoption: Adoption,
         progress: Progress,
+        is_new: bool,
     ) -> dict[str, str]:
         """One round; gives the tips of streams that were appended to meanwhile."""
         adopter = Adopter(self.parts, self._flusher, self._enqueue)
         is_large = incoming.count() >= _MANY_OBJECTS or len(tips) >= _MANY_STREAMS
         apart = incoming.folder if is_large else None
-        with Arrivals() as arrivals:
+        with Arrivals(apart / "rows.db" if apart else None) as arrivals:
             checked = adopter.check(tips, incoming.objects, arrivals, progress, apart)
             if len(checked.known) < len(tips):
                 incoming.keep()
             adoption.refused.update(checked.refused)
             adoption.diverged.update(checked.diverged.values())
+            if is_new and apart and checked.candidates:
+                self._fill(arrivals, checked, adoption, progress)
+                return {}
             return self._record(adopter, arrivals, checked, adoption, progress)
+
+    def _fill(
+        self, arrivals: Arrivals, checked: Checked, adoption: Adoption, progress: Progress
+    ) -> None:
+        chains = checked.candidates.values()
+        progress("Recording events", 0, sum(one.chain.last for one in chains))
+        with self._upkeep.still(), self.parts.write_lock.held():
+            fill(self.parts, arrivals, {one.stream: one.tip for one in chains})
+        adoption.adopted.update({one.stream: (0, one.chain.last) for one in chains})
 
     def _record(
         self,
@@ -212,15 +229,15 @@ class Exchange:
                 moves[place] = tips[name]
             elif place in kept:
                 moves.setdefault(place, None)
-        self._move({name: new for name, new in moves.items() if kept.get(name) != new})
+        self._move({name: new for name, new in moves.items() if kept.get(name) != new}, kept)
 
     def _rewritten(
-        self, moves: Mapping[str, str | None], olds: Mapping[str, str | None]
+        self, moves: Mapping[str, str | None], olds: Mapping[str, str]
     ) -> Iterator[tuple[str, str]]:
         """Where to keep the old tips of streams that nothing else holds."""
         for name, new in moves.items():
             remote, is_stream, leaf = name.removeprefix(REMOTES).partition("/streams/")
-            old = olds[name]
+            old = olds.get(name)
             if old is not None and is_stream and self._is_only_copy(old, new):
                 _LOG.warning("%s was rewritten there; what it held is kept", name)
                 place = f"{QUARANTINE}{remote}/rewritten/{_leaf(leaf)}"
@@ -246,11 +263,10 @@ class Exchange:
             place = f"{name}-{number}"
         return place
 
-    def _move(self, moves: Mapping[str, str | None]) -> None:
-        olds = {name: self.parts.refs.read(name) for name in moves}
+    def _move(self, moves: Mapping[str, str | None], olds: Mapping[str, str]) -> None:
         # What goes first may be a file where a folder has to be.
         updates = [
-            RefUpdate(name, moves[name], frozenset({olds[name]}))
+            RefUpdate(name, moves[name], frozenset({olds.get(name)}))
             for name in sorted(moves, key=lambda name: moves[name] is not None)
         ]
         with disk_errors_told(self.layout.root):

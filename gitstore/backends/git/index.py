@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence, Set
 
 from gitstore.backends.git.connections import transaction
 from gitstore.backends.git.indexfile import reports_damage
+from gitstore.backends.git.indexfilling import IndexFilling
 from gitstore.backends.git.indexlists import IndexLists
 from gitstore.backends.git.indexquery import Query, plan
 from gitstore.backends.git.indexschema import (
@@ -35,7 +36,7 @@ _COLUMNS = "position, stream, version, type, time, event_id, commit_id, data, me
 _IDS_AT_ONCE = 500
 
 
-class Index(IndexLists):
+class Index(IndexLists, IndexFilling):
     """``index.db``: events in, and recorded events out."""
 
     def __init__(

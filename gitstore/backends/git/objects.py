@@ -20,15 +20,21 @@ if TYPE_CHECKING:
     import pygit2
 
 _KINDS = {1: "commit", 2: "tree", 3: "blob", 4: "tag"}
+_MAPPED = 16 << 20
 _ENTRY_BYTES = 37
 """Of a tree that holds ``data.json`` and nothing else."""
 
 
 class Objects:
-    """Git's objects of one store, read and written without git's configuration."""
+    """Git's objects of one store, read and written without git's configuration.
 
-    def __init__(self, layout: StoreLayout) -> None:
+    ``mapped``: bytes of packs that the process may map. Reading here and there in larger ones takes
+    23 µs more an object, and pages that are mapped count as the process's memory.
+    """
+
+    def __init__(self, layout: StoreLayout, *, mapped: int = _MAPPED) -> None:
         self._layout = layout
+        self._mapped = mapped
         self._opening = threading.Lock()
         self._odb: pygit2.Odb | None = None
 
@@ -162,11 +168,11 @@ class Objects:
         if self._odb is None:
             with self._opening:
                 if self._odb is None:
-                    self._odb = _open_database(self._layout.objects)
+                    self._odb = _open_database(self._layout.objects, self._mapped)
         return self._odb
 
 
-def _open_database(path: Path) -> pygit2.Odb:
+def _open_database(path: Path, mapped: int) -> pygit2.Odb:
     """Open an object database; ``pygit2.Repository`` would read the user's configuration.
 
     The settings are those of the whole process: without them a full read of a million events holds
@@ -176,6 +182,6 @@ def _open_database(path: Path) -> pygit2.Odb:
 
     pygit2.settings.enable_caching(False)  # noqa: FBT003
     pygit2.settings.mwindow_size = 8 << 20
-    pygit2.settings.mwindow_mapped_limit = 16 << 20
+    pygit2.settings.mwindow_mapped_limit = mapped
     pygit2.settings.mwindow_file_limit = 64
     return pygit2.Odb(os.fspath(path))

@@ -11,7 +11,7 @@ from __future__ import annotations
 import itertools
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from gitstore.backends.git import feed
@@ -77,6 +77,14 @@ def rebuild(parts: Parts) -> None:
         goal = goal_of(parts, reader.read, tip, None)[0] if through else None
         if goal is not None:
             _make_anew(parts, reader, _base(parts, reader.read), goal)
+
+
+def begin(parts: Parts, rows: Iterable[TypedRow], goal: Goal) -> None:
+    """Make the type index of a store that has none, of all its events; the flush lock is held."""
+    with ObjectReader(parts.layout.root) as reader:
+        base = _base(parts, reader.read)
+        with TypesWriter(parts, base.tip, NotesTree(reader.read)) as writer:
+            writer.finish(writer.write(_batched(rows)), _commit_of(parts, [], goal, None))
 
 
 def _bring_to(parts: Parts, reader: ObjectReader, base: _Base, feed_tip: str) -> None:
@@ -223,8 +231,12 @@ def _without_listed(tree: NotesTree, batch: Batch) -> Batch:
 
 def _batches(parts: Parts, after: int, to: int) -> Iterator[Batch]:
     """The lines of events with ``after < position <= to``."""
-    rows = _rows(parts, after, to)
-    while some := list(itertools.islice(rows, AT_ONCE)):
+    return _batched(_rows(parts, after, to))
+
+
+def _batched(rows: Iterable[TypedRow]) -> Iterator[Batch]:
+    left = iter(rows)
+    while some := list(itertools.islice(left, AT_ONCE)):
         batch: Batch = defaultdict(list)
         for _, time, type_name, stream, version, commit in some:
             line = line_of(time, stream, version, commit)
