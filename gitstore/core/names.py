@@ -107,6 +107,11 @@ def is_hashed(encoded: str) -> bool:
     return re.fullmatch(r"%h[0-9a-f]{64}", encoded) is not None
 
 
+def is_encoded(leaf: str) -> bool:
+    """Whether this is what ``encode_name`` gives some name: safe as a component of a ref."""
+    return decode_name(leaf) is not None or is_hashed(leaf)
+
+
 def _needs_escape(raw: bytes, at: int, last: int, lock_dot: int) -> bool:
     byte = raw[at]
     if byte == 0x2E:  # .

@@ -40,6 +40,7 @@ def clone(
     leaves nothing. Each commit is checked as by ``pull``; what is left out is in the report.
     ``StoreUnavailable`` where something is at ``path``; else raises what ``pull`` does.
     """
+    path = Path(path).absolute()
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise StoreUnavailable(
             f"there is something at {path} already",

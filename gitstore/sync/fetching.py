@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from gitstore.backends.git.incoming import Incoming
 from gitstore.backends.git.layout import FORMAT, REMOTES, StoreLayout, tracked
 from gitstore.backends.git.objects import Objects
 from gitstore.backends.git.repository import format_objects
-from gitstore.core.names import encode_name
+from gitstore.core.names import encode_name, is_encoded
 from gitstore.sync.sources import Source
 from gitstore.sync.theirs import Theirs, check_format, look
 from gitstore.sync.transport import RemoteFailed, Transport
@@ -79,7 +80,9 @@ def brought_in(
     Raises ``UnsupportedFormat`` where they are no event store of this format; then nothing else
     was fetched.
     """
-    theirs = look(transport)
+    remote = source.remote
+    known = {} if remote is None else exchange.parts.refs.under(f"{REMOTES}{remote}/")
+    theirs = replace(look(transport), known=known)
     with exchange.incoming() as incoming:
         check_theirs(transport, source.shown, theirs, incoming)
         lost = _fetch_missing(exchange, transport, source, theirs, incoming)
@@ -97,21 +100,33 @@ def check_theirs(transport: Transport, shown: str, theirs: Theirs, incoming: Inc
     check_format(shown, theirs, incoming.objects.read)
 
 
-def track(exchange: Exchange, remote: str, theirs: Theirs, incoming: Incoming) -> None:
+def track(
+    exchange: Exchange,
+    remote: str,
+    theirs: Theirs,
+    incoming: Incoming,
+    sound: Collection[str] = (),
+) -> dict[str, str]:
     """Keep what was fetched, and note where the remote's refs stand; those gone are dropped.
 
-    What moved while it was fetched stays noted as it was.
+    ``sound``: refs whose histories are known to be here as a whole. Of the others, git is asked;
+    what is not stays noted as it was. Gives the refs that could not be noted, and why.
     """
     incoming.keep()
-    holds = exchange.parts.objects.holds
-    known = exchange.parts.refs.under(f"{REMOTES}{remote}/")
-    stands = {tracked(remote, name): tip for name, tip in theirs.refs.items()}
-    moves: dict[str, str | None] = {
-        name: tip for name, tip in stands.items() if known.get(name) != tip and holds(tip)
+    known = theirs.known
+    stands = {
+        tracked(remote, name): tip
+        for name, tip in theirs.refs.items()
+        if is_encoded(name.rpartition("/")[2]) and name.count("/") == 2
     }
-    moves.update(dict.fromkeys(known.keys() - stands.keys()))
-    exchange.track(moves)
+    moved = {name: tip for name, tip in stands.items() if known.get(name) != tip}
+    checked = {tracked(remote, name) for name in sound}
+    broken = exchange.incomplete({tip for name, tip in moved.items() if name not in checked})
+    moves: dict[str, str | None] = {n: tip for n, tip in moved.items() if tip not in broken}
+    gone = known.keys() - stands.keys()
+    failed = exchange.track({**moves, **dict.fromkeys(gone)}, known)
     note_fetch(exchange.layout, remote)
+    return failed
 
 
 def _fetch_missing(

@@ -15,6 +15,7 @@ from itertools import islice
 from gitstore.backends.git.findings import Progress, silent
 from gitstore.backends.git.layout import FEED, FEEDS, FORMAT, STREAMS, TYPES, tracked
 from gitstore.backends.git.store import GitEventStore
+from gitstore.core.names import is_encoded
 from gitstore.sync import remotes
 from gitstore.sync.fetching import note_fetch
 from gitstore.sync.pushplan import Ours, Plan, Planner
@@ -162,6 +163,8 @@ class _Push:
             ref: tip
             for ref, tip in theirs.items()
             if (ref in {FORMAT, TYPES} or ref.startswith((STREAMS, FEEDS)))
+            and ref.count("/") == 2
+            and is_encoded(ref.rpartition("/")[2])
             and known.get(tracked(self._remote, ref)) != tip
         }
         moves = {

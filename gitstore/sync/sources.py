@@ -14,6 +14,8 @@ from gitstore.sync.complaints import redacted
 
 _IS_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://|[^/\s]+:").match
 """With a scheme, or ``host:path`` as ssh has it."""
+_SHORT = "from/"
+"""Before the short names of what is no remote: no remote's name has a slash."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +42,10 @@ def find_source(root: Path, named: str, folder: Path = Path()) -> Source:
         return Source(named, named, named, named)
     if os.path.lexists(folder / named):
         path = Path(folder, named).resolve()
-        return Source(str(path), named, encode_name(path.stem))
+        return Source(str(path), named, _SHORT + encode_name(path.stem))
     if _IS_URL(named):
         shown = redacted(named)
-        return Source(named, shown, encode_name(Path(shown.rstrip("/")).stem or "url"))
+        return Source(named, shown, _SHORT + encode_name(Path(shown.rstrip("/")).stem or "url"))
     known = ", ".join(sorted(configured)) or "none"
     raise StoreNotFound(
         named,

@@ -19,12 +19,14 @@ class Theirs:
     """The other end's refs, name → id: those of an event store, and how many others there are.
 
     ``others`` counts branches and tags only: people's work, which is none of ours. ``lost``: refs
-    whose objects the other end does not give, and why.
+    whose objects the other end does not give, and why. ``known``: what was tracked of a remote when
+    it was looked at.
     """
 
     refs: dict[str, str]
     others: int
     lost: dict[str, str] = field(default_factory=dict)
+    known: dict[str, str] = field(default_factory=dict)
 
     @property
     def is_empty(self) -> bool:
@@ -52,9 +54,9 @@ def look(transport: Transport) -> Theirs:
 
 
 def sort_out(refs: dict[str, str]) -> Theirs:
-    """The refs of an event store among ``refs``."""
+    """The refs of an event store among ``refs``; names that are no text are made some."""
     ours = {
-        name: tip
+        name.encode(errors="surrogateescape").decode(errors="backslashreplace"): tip
         for name, tip in refs.items()
         if name.startswith((STREAMS, FEEDS)) or name in {FORMAT, TYPES}
     }

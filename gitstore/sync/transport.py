@@ -29,7 +29,13 @@ _SETTINGS = (
     "advice.pushUpdateRejected=false",
 )
 _LOOK = ("ls-remote", "--")  # `--refs` would leave refs/feed out, which has one level only
-_FETCH_SETTINGS = ("fetch.unpackLimit=1", "fetch.writeCommitGraph=false")
+_FETCH_SETTINGS = (
+    "fetch.unpackLimit=1",
+    "fetch.writeCommitGraph=false",
+    # Every commit is checked before it is taken in; git would refuse all for one it dislikes.
+    "fetch.fsckObjects=false",
+    "transfer.fsckObjects=false",
+)
 _FETCH = (
     *("fetch", "--progress", "--refmap=", "--no-write-fetch-head", "--no-tags", "--no-prune"),
     *("--no-prune-tags", "--no-auto-maintenance", "--no-recurse-submodules", "--stdin"),
@@ -38,7 +44,8 @@ _PUSH = (
     *("push", "--porcelain", "--progress", "--no-verify", "--no-follow-tags", "--no-signed"),
     "--recurse-submodules=no",
 )
-_CLONE = ("clone", "--mirror", "--progress", "--template=", "--origin=origin")
+# Not as git copies a path: it would share files with the source, and look at none of them.
+_CLONE = ("clone", "--no-local", "--mirror", "--progress", "--template=", "--origin=origin")
 _DIRECTION = {"Receiving objects": "from", "Writing objects": "to"}
 _HIDDEN = "deny updating a hidden ref"
 
@@ -114,7 +121,7 @@ class Transport:
         timeout: float | None = None,
         progress: Progress | None = None,
     ) -> None:
-        self._git_dir = git_dir
+        self._git_dir = git_dir.absolute() if git_dir else None
         self._remote = remote
         self._timeout = SILENCE if timeout is None else timeout
         self._progress = progress or silent
@@ -211,7 +218,7 @@ class Transport:
 
     def clone(self, into: Path) -> None:
         """``git clone --mirror`` into a new directory, which is not there after a failure."""
-        heard = self._run("cloning", [*_CLONE, "--", self._remote, str(into)])
+        heard = self._run("cloning", [*_CLONE, "--", self._remote, str(into)], _FETCH_SETTINGS)
         if "cloned an empty repository" in heard.complaint:
             try:
                 self._check_empty()

@@ -53,9 +53,9 @@ def test_of_several_remotes_origin_is_meant(cli: Cli, hub: Path) -> None:
 
 
 def test_a_remote_that_is_not_there_is_a_mistake(cli: Cli, hub: Path) -> None:
-    """An unknown name is a usage error; the hint lists those there are."""
+    """An unknown name is an error; the hint lists those there are."""
     ran = cli("push", "hubb")
-    assert ran.code == 2
+    assert ran.code == 1
     assert "There are: hub." in ran.err
 
 
@@ -86,7 +86,7 @@ def test_diverged_streams_end_with_three(cli: Cli, hub: Path) -> None:
     ran = cli("push")
     assert ran.code == 3
     assert ran.jsonl[0] == {
-        "stream": "task-AUTH-001", "state": "diverged", "here": 5, "there": 4, "fork": 3,
+        "stream": "task-AUTH-001", "state": "diverged", "ahead": 2, "behind": 1, "fork": 3,
     }  # fmt: skip
     assert "sc-events compare hub --stream task-AUTH-001" in ran.err
 

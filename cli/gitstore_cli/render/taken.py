@@ -35,6 +35,8 @@ def _say(env: Env, report: PullReport) -> None:
     nothing = "nothing new" if report.ok else "nothing taken in"
     brought = f"{counted(taken.events, 'event')} in {streams}" if taken.events else nothing
     env.say(f"{brought} from {name}")
+    if report.untracked:
+        env.say(f"Note: {counted(len(report.untracked), 'ref')} of {name} could not be noted here.")
     if taken.refused:
         refused = counted(len(taken.refused), "stream")
         env.say(f"Warning: not taken in: {refused} that failed the checks; kept in quarantine.")

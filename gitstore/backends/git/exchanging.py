@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from gitstore.backends.disk.files import disk_errors_told
@@ -20,14 +20,12 @@ from gitstore.backends.git.findings import Progress, silent
 from gitstore.backends.git.flushing import Flusher
 from gitstore.backends.git.incoming import Incoming
 from gitstore.backends.git.journalschema import JournalRow
-from gitstore.backends.git.layout import QUARANTINE, REMOTES, STREAMS, StoreLayout
+from gitstore.backends.git.layout import STREAMS, StoreLayout
 from gitstore.backends.git.parts import Parts
-from gitstore.backends.git.refs import RefUpdate
 from gitstore.backends.git.relating import Relation
 from gitstore.backends.git.rows import recorded
+from gitstore.backends.git.tracking import Tracking
 from gitstore.backends.git.upkeep import Upkeep
-from gitstore.core.errors import StoreCorrupted, StoreUnavailable, UnsupportedFormat
-from gitstore.core.names import decode_name, encode_name, is_hashed
 from gitstore.core.subscriptions import Subscriptions
 
 _LOG = logging.getLogger("gitstore.exchange")
@@ -65,6 +63,7 @@ class Exchange:
         self._flusher = flusher
         self._upkeep = upkeep
         self._subscriptions = subscriptions
+        self._tracking = Tracking(parts, upkeep, flusher)
 
     @property
     def layout(self) -> StoreLayout:
@@ -122,23 +121,18 @@ class Exchange:
                 left = self._upkeep.with_sound_index(
                     lambda: self._take_in(left, place, adoption, progress or silent, is_new)  # noqa: B023
                 )
-        self._keep_aside(tips, source, adoption.refused)
+        self._tracking.keep_aside(tips, source, adoption.refused)
         return adoption
 
-    def track(self, moves: Mapping[str, str | None]) -> None:
-        """Note where a remote's refs stand: refs under ``refs/remotes/``, ``None`` to forget one.
+    def track(
+        self, moves: Mapping[str, str | None], seen: Mapping[str, str] | None = None
+    ) -> dict[str, str]:
+        """Note where a remote's refs stand; see ``Tracking.track``."""
+        return self._upkeep.with_sound_index(lambda: self._tracking.track(moves, seen))
 
-        A stream's old tip that only this ref held, because the remote has rewritten or deleted the
-        stream and we have not taken it in, is kept as ``refs/quarantine/<remote>/rewritten/…``.
-        Raises ``StoreUnavailable`` where refs cannot be moved.
-        """
-        odd = next((name for name in moves if not _is_tracked(name)), None)
-        if odd is not None:
-            raise ValueError(f"{odd!r} is no ref of a remote")
-        olds = {name: self.parts.refs.read(name) for name in moves}
-        moved = {name: new for name, new in moves.items() if olds.get(name) != new}
-        kept = self._upkeep.with_sound_index(lambda: dict(self._rewritten(moved, olds)))
-        self._move({**kept, **moved}, olds)
+    def incomplete(self, commits: Collection[str]) -> set[str]:
+        """Those of these ids that are not here with all they reach."""
+        return self._tracking.incomplete(commits)
 
     def join_types(self, theirs: str | None) -> str | None:
         """Bring our type index up to date on top of a remote's, whose objects are here.
@@ -213,79 +207,3 @@ class Exchange:
     def _enqueue(self, rows: Sequence[JournalRow]) -> None:
         if self._subscriptions:
             self._subscriptions.enqueue(map(recorded, rows))
-
-    def _keep_aside(self, tips: Mapping[str, str], source: str, refused: Mapping[str, str]) -> None:
-        """Keep the refused tips under refs of their own, and let go of those in order again."""
-        prefix = f"{QUARANTINE}{source}/streams/"
-        kept = self.parts.refs.under(prefix)
-        if not (kept or refused):
-            return
-        moves: dict[str, str | None] = {}
-        for name in sorted(tips):
-            place = prefix + _leaf(name.removeprefix(STREAMS))
-            if name in refused and self.parts.objects.holds(tips[name]):
-                while moves.get(place) is not None:  # a foreign name, encoded, is another's own
-                    place += "_"
-                moves[place] = tips[name]
-            elif place in kept:
-                moves.setdefault(place, None)
-        self._move({name: new for name, new in moves.items() if kept.get(name) != new}, kept)
-
-    def _rewritten(
-        self, moves: Mapping[str, str | None], olds: Mapping[str, str]
-    ) -> Iterator[tuple[str, str]]:
-        """Where to keep the old tips of streams that nothing else holds."""
-        for name, new in moves.items():
-            remote, is_stream, leaf = name.removeprefix(REMOTES).partition("/streams/")
-            old = olds.get(name)
-            if old is not None and is_stream and self._is_only_copy(old, new):
-                _LOG.warning("%s was rewritten there; what it held is kept", name)
-                place = f"{QUARANTINE}{remote}/rewritten/{_leaf(leaf)}"
-                yield self._free_place(place, old), old
-
-    def _is_only_copy(self, old: str, new: str | None) -> bool:
-        """Whether ``old`` is an event that is neither ours nor below ``new``."""
-        try:
-            event = self.parts.objects.read_foreign(old)
-        except (StoreCorrupted, UnsupportedFormat):
-            return False
-        ours = self.parts.index.commit_at(event.stream_id, event.version)
-        if ours is not None and ours.hex() == old:
-            return False
-        return new is None or not self._flusher.continues(new, old)
-
-    def _free_place(self, name: str, tip: str) -> str:
-        """``name``, or with a number where another tip is kept there."""
-        number = 1
-        place = name
-        while self.parts.refs.read(place) not in (None, tip):
-            number += 1
-            place = f"{name}-{number}"
-        return place
-
-    def _move(self, moves: Mapping[str, str | None], olds: Mapping[str, str]) -> None:
-        # What goes first may be a file where a folder has to be.
-        updates = [
-            RefUpdate(name, moves[name], frozenset({olds.get(name)}))
-            for name in sorted(moves, key=lambda name: moves[name] is not None)
-        ]
-        with disk_errors_told(self.layout.root):
-            failures = self._upkeep.move_refs(updates)
-        if failures:
-            raise StoreUnavailable(
-                f"{len(failures)} refs could not be moved, "
-                f"the first {failures[0].update.name}: {failures[0].why}",
-                hint="Try again; where a lock of a dead git process is named, remove it.",
-            )
-
-
-def _leaf(leaf: str) -> str:
-    """The name under which a foreign ref is kept: as it is, or encoded where no stream has it."""
-    if decode_name(leaf) is not None or is_hashed(leaf):
-        return leaf
-    return encode_name(leaf.encode(errors="backslashreplace").decode())
-
-
-def _is_tracked(name: str) -> bool:
-    """Whether git takes it for a ref of a remote; one name it does not take spoils all of them."""
-    return name.startswith(REMOTES) and all(part.strip(".") for part in name.split("/"))

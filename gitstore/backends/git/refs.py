@@ -69,6 +69,8 @@ class Refs:
 
     def read(self, name: str) -> str | None:
         """The id a ref stands at, ``None`` where it is not there."""
+        if not _is_name(name):
+            return None
         loose = self._read_loose(name)
         return loose if loose is not None else self._packed_refs().get(name)
 
@@ -113,6 +115,10 @@ class Refs:
 
     def move(self, updates: Sequence[RefUpdate]) -> list[RefFailure]:
         """Move refs durably, each checked against its old values; gives those that did not move."""
+        odd = [RefFailure(u, "git takes this for no name of a ref") for u in updates if _is_odd(u)]
+        return odd + self._move([u for u in updates if not _is_odd(u)])
+
+    def _move(self, updates: Sequence[RefUpdate]) -> list[RefFailure]:
         packed = _PACKED_COST + len(self._packed_refs())
         if len(updates) * _LOOSE_COST > packed:
             try:
@@ -167,7 +173,7 @@ class Refs:
         for entry in entries:
             if entry.is_dir(follow_symlinks=False):
                 yield from self._walk(Path(entry.path), f"{prefix}{entry.name}/")
-            elif not entry.name.endswith(".lock"):
+            elif not entry.name.endswith(".lock") and (entry.is_file() or entry.is_symlink()):
                 yield prefix + entry.name
 
     def _move_loose(self, update: RefUpdate) -> RefFailure | None:
@@ -246,6 +252,17 @@ class Refs:
                 present[folder] = _names_in(self._layout.root / folder)
             if leaf in present[folder]:
                 yield update.name
+
+
+def _is_odd(update: RefUpdate) -> bool:
+    return not _is_name(update.name)
+
+
+def _is_name(name: str) -> bool:
+    """Whether it is a ref's: not one that leads elsewhere, or on which git would stop."""
+    return not any(
+        not part or part[0] == "." or part.endswith((".", ".lock")) for part in name.split("/")
+    )
 
 
 class _LockFile:

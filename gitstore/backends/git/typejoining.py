@@ -10,7 +10,7 @@ import logging
 
 from gitstore.backends.git import typeindex
 from gitstore.backends.git.commits import GitObject
-from gitstore.backends.git.gitcommand import Git, ObjectReader
+from gitstore.backends.git.gitcommand import Git, GitFailed, ObjectReader
 from gitstore.backends.git.layout import TYPES
 from gitstore.backends.git.parts import Parts
 from gitstore.backends.git.typechecks import check_types
@@ -83,7 +83,10 @@ def _join(parts: Parts, theirs: str | None) -> str | None:
 
 
 def _is_ancestor(parts: Parts, one: str, other: str) -> bool:
-    said = Git(parts.layout.root).run("rev-list", "--max-count=1", one, f"^{other}")
+    try:
+        said = Git(parts.layout.root).run("rev-list", "--max-count=1", one, f"^{other}")
+    except GitFailed as error:
+        raise StoreCorrupted(f"the history of {one} is not here as a whole: {error}") from error
     return not said
 
 

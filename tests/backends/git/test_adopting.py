@@ -190,6 +190,9 @@ def remote(place: Path) -> Forge:
     return forge
 
 
+INCOMPLETE = ("missing tip", "missing parent", "blob in the chain")
+
+
 @pytest.mark.parametrize("case", FORGED)
 def test_nothing_forged_is_adopted_and_all_else_is(place: Path, remote: Forge, case: str) -> None:
     """A stream that fails a check is named and kept aside; the others come in beside it."""
@@ -209,7 +212,8 @@ def test_nothing_forged_is_adopted_and_all_else_is(place: Path, remote: Forge, c
             STREAMS + name for name in ("task-good", "task-ours", "worktree-a%2Fb")
         ]
         kept = git(store, "for-each-ref", "--format=%(objectname)", "refs/quarantine/origin")
-        assert kept.split() == ([] if case == "missing tip" else [tip])
+        # A ref on what is not here as a whole would stop git, and tell it not to fetch the rest.
+        assert kept.split() == ([] if case in INCOMPLETE else [tip])
         assert [f.kind for f in opened.verify().findings] == ["quarantine"] * len(kept.split())
         assert [e.position for e in opened.read_all()] == list(range(1, 7))
         assert promise(next(opened.read_all())) == promise(ours)
