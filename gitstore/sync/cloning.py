@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import secrets
 import shutil
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from gitstore.backends.disk.files import DIRECTORY_MODE, sync_directory
+from gitstore.backends.disk.locks import FileLock
 from gitstore.backends.git.findings import Progress
 from gitstore.backends.git.gitcommand import Git
 from gitstore.backends.git.layout import StoreLayout
@@ -22,6 +25,7 @@ from gitstore.sync.sources import Source
 from gitstore.sync.theirs import Theirs, look, sort_out
 from gitstore.sync.transport import RemoteFailed, Transport
 
+_ASIDE = ".clone"
 ORIGIN = "origin"
 """The name of a clone's remote."""
 
@@ -47,19 +51,46 @@ def clone(
             hint="Clone to another path; or, in a store, `sc-events remote add` and `pull`.",
         )
     path.parent.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
-    try:
-        with GitEventStore.open(aside, stamper=stamper) as store:
-            remotes.add(aside, ORIGIN, url)
-            address = remotes.urls(aside)[ORIGIN]
-            transport = Transport(aside, address, timeout=timeout, progress=progress)
-            report = _fill(store, transport, redacted(url), progress)
-            store.index_types()
+    _clear_leftovers(path)
+    aside = path.with_name(f".{path.name}.{secrets.token_hex(6)}{_ASIDE}")
+    with _alive(aside), closing(GitEventStore.open(aside, stamper=stamper)) as store:
+        remotes.add(aside, ORIGIN, url)
+        address = remotes.urls(aside)[ORIGIN]
+        transport = Transport(aside, address, timeout=timeout, progress=progress)
+        report = _fill(store, transport, redacted(url), progress)
+        store.index_types()
+        store.close()
         aside.replace(path)
         sync_directory(path.parent)
+    return report
+
+
+@contextmanager
+def _alive(aside: Path) -> Iterator[None]:
+    """Say that somebody is at it, by a lock that dies with its process; take away what is left."""
+    lock = FileLock(_lock_of(aside))
+    lock.acquire()
+    try:
+        yield
     finally:
         shutil.rmtree(aside, ignore_errors=True)
-    return report
+        _lock_of(aside).unlink(missing_ok=True)
+        lock.release()
+        lock.close()
+
+
+def _clear_leftovers(path: Path) -> None:
+    """Remove what clones to this place left that were killed."""
+    for found in path.parent.glob(f".{path.name}.*{_ASIDE}.lock"):
+        with closing(FileLock(found)) as lock:
+            if lock.try_acquire():
+                shutil.rmtree(found.with_suffix(""), ignore_errors=True)
+                found.unlink(missing_ok=True)
+                lock.release()
+
+
+def _lock_of(aside: Path) -> Path:
+    return aside.with_name(f"{aside.name}.lock")
 
 
 def _fill(

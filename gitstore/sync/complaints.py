@@ -8,8 +8,9 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-_userinfo = re.compile(r"((?:https?|ftps?)://)[^/\s'\"]+@", re.IGNORECASE)
-_password = re.compile(r"(://[^/@:\s'\"]*):[^/\s'\"]*@")
+# Up to the last @ before the host's end: a password may hold quotes, or an @ itself.
+_userinfo = re.compile(r"((?:https?|ftps?)://)[^/\s]+@", re.IGNORECASE)
+_password = re.compile(r"(://[^/@:\s]*):[^/\s]*@")
 
 
 def redacted(text: str) -> str:
@@ -135,6 +136,10 @@ _CAUSES = {
     r"does not appear to be a git repository|does not look like a bundle": _NO_REPOSITORY,
     r"not a git repository|repository '[^']*' does not exist": _NO_REPOSITORY,
     r"no such repository|invalid gitfile format|is this a git repo": _NO_REPOSITORY,
+    r"cannot process '[^']*' and '[^']*' at the same time": _DAMAGED,
+    r"file too large|write error|unable to write": Complaint(
+        "what it sent could not be written here", "Make room on this disk, and run it again."
+    ),
     r"hung up|early eof|unexpected (?:disconnect|eof)|connection reset|broken pipe": _BROKEN_OFF,
     r"rpc failed|index-pack (?:failed|output)|empty reply from server": _BROKEN_OFF,
     r"transfer closed|expected flush|failed to report status|protocol error": _BROKEN_OFF,

@@ -200,7 +200,9 @@ class Transport:
         all, are rejected is no error as long as the remote has said so; that they are hidden is.
         """
         command = [*_PUSH, "--", self._remote, *refspecs]
-        heard = self._run("pushing", command, git_dir=view, may_fail=True)
+        # A view's configuration says nothing of a mirror, but the user's own might.
+        settings = [] if "/" in self._remote else [f"remote.{self._remote}.mirror=false"]
+        heard = self._run("pushing", command, settings, git_dir=view, may_fail=True)
         self.said = tuple(_remote_says.findall(redacted(heard.complaint)))
         pushed = _pushed(heard.answer.decode(errors="surrogateescape"), self.said)
         rejected = [ref for ref in pushed if ref.status == "rejected"]

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from gitstore import DomainEvent, StoreUnavailable, UnsupportedFormat
+from gitstore.backends.disk.locks import FileLock
 from gitstore.backends.git import exchanging
 from gitstore.sync.cloning import clone
 from gitstore.sync.pulling import pull
@@ -143,3 +144,21 @@ def test_a_clone_that_fails_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(RemoteFailed):
         clone(str(tmp_path / "gone.git"), place / "a.git")
     assert list(place.iterdir()) == []
+
+
+def test_a_killed_clone_is_cleared_by_the_next(tmp_path: Path) -> None:
+    """What it left beside the place goes; one that is still at work is left alone."""
+    hub = bare(tmp_path / "hub.git")
+    with machine(tmp_path / "a.git", hub) as ada:
+        note(ada, "task-1")
+        publish(ada, hub)
+    place = tmp_path / "here"
+    place.mkdir()
+    with FileLock(place / ".b.git.0123.clone.lock").held():
+        for mark in ("0123", "4567"):
+            (place / f".b.git.{mark}.clone").mkdir()
+        (place / ".b.git.4567.clone.lock").touch()
+        clone(str(hub), place / "b.git")
+        assert {path.name for path in place.iterdir()} == {
+            "b.git", ".b.git.0123.clone", ".b.git.0123.clone.lock",
+        }  # fmt: skip

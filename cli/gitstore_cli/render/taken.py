@@ -39,8 +39,8 @@ def _say(env: Env, report: PullReport) -> None:
         env.say(f"Note: {counted(len(report.untracked), 'ref')} of {name} could not be noted here.")
     if taken.refused:
         refused = counted(len(taken.refused), "stream")
-        env.say(f"Warning: not taken in: {refused} that failed the checks; kept in quarantine.")
-        env.say("Hint: git for-each-ref refs/quarantine, in the store.")
+        env.say(f"Warning: not taken in: {refused} that failed the checks.")
+        env.say("Hint: what is kept of that: `git for-each-ref refs/quarantine`, in the store.")
     if taken.diverged:
         count = counted(len(taken.diverged), "stream")
         env.say(f"Warning: not taken in: {count} that went on differently there.")
