@@ -100,12 +100,14 @@ def track(exchange: Exchange, remote: str, theirs: Theirs, incoming: Incoming) -
     What moved while it was fetched stays noted as it was.
     """
     incoming.keep()
-    there = {name: tip for name, tip in theirs.refs.items() if exchange.parts.objects.lists(tip)}
-    moves: dict[str, str | None] = {tracked(remote, name): tip for name, tip in there.items()}
-    stay = {tracked(remote, name) for name in theirs.refs.keys() - there.keys()}
-    for name in exchange.parts.refs.under(f"{REMOTES}{remote}/"):
-        if name not in moves and name not in stay:
-            moves[name] = None
+    known = exchange.parts.refs.under(f"{REMOTES}{remote}/")
+    moves: dict[str, str | None] = dict.fromkeys(known)
+    for name, tip in theirs.refs.items():
+        place = tracked(remote, name)
+        if known.get(place) == tip or not exchange.parts.objects.lists(tip):
+            moves.pop(place, None)
+        else:
+            moves[place] = tip
     exchange.track(moves)
     note_fetch(exchange.layout, remote)
 

@@ -233,10 +233,13 @@ class Exchange:
         self, moves: Mapping[str, str | None], olds: Mapping[str, str]
     ) -> Iterator[tuple[str, str]]:
         """Where to keep the old tips of streams that nothing else holds."""
+        ours = self.parts.refs.under(STREAMS)
         for name, new in moves.items():
             remote, is_stream, leaf = name.removeprefix(REMOTES).partition("/streams/")
             old = olds.get(name)
-            if old is not None and is_stream and self._is_only_copy(old, new):
+            if old is None or not is_stream or old == ours.get(STREAMS + leaf):
+                continue
+            if self._is_only_copy(old, new):
                 _LOG.warning("%s was rewritten there; what it held is kept", name)
                 place = f"{QUARANTINE}{remote}/rewritten/{_leaf(leaf)}"
                 yield self._free_place(place, old), old
