@@ -13,9 +13,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 from gitstore.backends.git import feed, typeindex
 from gitstore.backends.git.arrivals import AT_ONCE, Arrivals
-from gitstore.backends.git.commits import GitObject
 from gitstore.backends.git.indexlists import TypedRow
 from gitstore.backends.git.layout import FEED, STREAMS
+from gitstore.backends.git.packs import PackBuilder
 from gitstore.backends.git.parts import Parts
 from gitstore.backends.git.refs import RefUpdate
 from gitstore.core.errors import StoreUnavailable
@@ -49,7 +49,7 @@ class _Feed:
     def __init__(self, base: str, date: int) -> None:
         self.base = self.tip = base
         self.last = 0
-        self.commits: list[GitObject] = []
+        self.pack = PackBuilder()
         self._date = date
 
     def listed(self, rows: Iterator[TypedRow]) -> Iterator[TypedRow]:
@@ -60,13 +60,14 @@ class _Feed:
                 for position, _, kind, stream, version, commit in some
             ]
             first, self.last = some[0][0], some[-1][0]
-            self.commits.append(feed.encode_lines(self.tip, self._date, first, self.last, lines))
-            self.tip = self.commits[-1].id
+            commit = feed.encode_lines(self.tip, self._date, first, self.last, lines)
+            self.pack.add([commit])
+            self.tip = commit.id
             yield from some
 
 
 def _move_refs(parts: Parts, tips: Mapping[str, str], listing: _Feed) -> typeindex.Goal:
-    keep = parts.objects.add(listing.commits)
+    keep = listing.pack.write(parts.layout.packs)
     updates = [
         RefUpdate(STREAMS + encode_name(stream), commit, frozenset({None}))
         for stream, commit in tips.items()
