@@ -37,7 +37,7 @@ JOIN words t ON t.word = a.type
 LEFT JOIN words u ON u.word = a.user
 LEFT JOIN words c ON c.word = a.correlation
 """
-_CACHE_KIB = 64_000
+_CACHE_KIB = 32_000
 _INDEXES = (
     "SELECT name, sql FROM sqlite_schema "
     "WHERE type = 'index' AND tbl_name = 'events' AND sql IS NOT NULL"
