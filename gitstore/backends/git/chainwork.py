@@ -26,7 +26,6 @@ from gitstore.backends.git.rows import NO_HEAD
 
 _LOG = logging.getLogger("gitstore.exchange")
 _MOST = 4
-_MAPPED = 1 << 30
 _NUMBERS = 1 << 32
 """Of chains, for each process."""
 
@@ -84,7 +83,8 @@ def main() -> None:
     """Check the jobs that stand on standard input; what came of each goes to standard output."""
     gc.disable()  # nothing here is a cycle, and rows by the thousand are alive at once
     root, rows, number = sys.argv[1:]
-    objects = Objects(StoreLayout(Path(root)), mapped=_MAPPED)
+    # Each commit is encoded again, and hashed; a spilled body has its digest in its commit.
+    objects = Objects(StoreLayout(Path(root)), bulk=True)
     with Arrivals(Path(rows), int(number) * _NUMBERS) as arrivals:
         jobs = json.load(sys.stdin.buffer)
         found = [_check(Job(*job), objects, arrivals) for job in jobs]

@@ -13,9 +13,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 from gitstore.backends.git import feed, typeindex
 from gitstore.backends.git.arrivals import AT_ONCE, Arrivals
-from gitstore.backends.git.commits import GitObject
 from gitstore.backends.git.indexlists import TypedRow
 from gitstore.backends.git.layout import FEED, STREAMS
+from gitstore.backends.git.packs import PackBuilder
 from gitstore.backends.git.parts import Parts
 from gitstore.backends.git.refs import RefUpdate
 from gitstore.core.errors import StoreUnavailable
@@ -30,45 +30,54 @@ def fill(parts: Parts, arrivals: Arrivals, tips: Mapping[str, str]) -> None:
     """
     arrivals.finish()
     state = parts.journal.state()
+    listing = _Feed(state.feed, typeindex.now(parts))
     with ThreadPoolExecutor(1) as other:
         filled = other.submit(parts.index.fill, arrivals.files)
-        goal = _list(parts, arrivals, tips, state.feed)
-        typeindex.begin(parts, arrivals.numbered(), goal)
+        # One pass for both: sorting the rows takes as long as listing them.
+        typeindex.begin(
+            parts, listing.listed(arrivals.numbered()), lambda: _move_refs(parts, tips, listing)
+        )
         filled.result()
-    parts.index.add([], goal.position, goal.feed, after={state.feed})
-    parts.journal.restart(goal.position, goal.feed, state.store_id, renumber=False)
+    parts.index.add([], listing.last, listing.tip, after={state.feed})
+    parts.journal.restart(listing.last, listing.tip, state.store_id, renumber=False)
     parts.journal.note_refs(parts.refs.signature())
 
 
-def _list(parts: Parts, arrivals: Arrivals, tips: Mapping[str, str], base: str) -> typeindex.Goal:
-    """Make the feed's commits and move the refs; gives the feed's tip and its last position."""
-    commits = list(_feed_commits(arrivals.numbered(), base, typeindex.now(parts)))
-    keep = parts.objects.add(commit for commit, _ in commits)
-    tip, last = commits[-1]
+class _Feed:
+    """The commits that list rows, after the feed's commit ``base``; ``last``: a position."""
+
+    def __init__(self, base: str, date: int) -> None:
+        self.base = self.tip = base
+        self.last = 0
+        self.pack = PackBuilder()
+        self._date = date
+
+    def listed(self, rows: Iterator[TypedRow]) -> Iterator[TypedRow]:
+        """Gives the rows on, when they are listed."""
+        while some := list(itertools.islice(rows, AT_ONCE)):
+            lines = [
+                feed.line_of(position, kind, stream, version, commit.hex())
+                for position, _, kind, stream, version, commit in some
+            ]
+            first, self.last = some[0][0], some[-1][0]
+            commit = feed.encode_lines(self.tip, self._date, first, self.last, lines)
+            self.pack.add([commit])
+            self.tip = commit.id
+            yield from some
+
+
+def _move_refs(parts: Parts, tips: Mapping[str, str], listing: _Feed) -> typeindex.Goal:
+    keep = listing.pack.write(parts.layout.packs)
     updates = [
         RefUpdate(STREAMS + encode_name(stream), commit, frozenset({None}))
         for stream, commit in tips.items()
     ]
-    failures = parts.refs.move([*updates, RefUpdate(FEED, tip.id, frozenset({base}))])
+    move_feed = RefUpdate(FEED, listing.tip, frozenset({listing.base}))
+    failures = parts.refs.move([*updates, move_feed])
     if failures:
         raise StoreUnavailable(
             f"{len(failures)} refs could not be made, "
             f"the first {failures[0].update.name}: {failures[0].why}"
         )
     keep.unlink()
-    return typeindex.Goal(tip.id, last)
-
-
-def _feed_commits(
-    rows: Iterator[TypedRow], parent: str, date: int
-) -> Iterator[tuple[GitObject, int]]:
-    """The commits that list all rows, each with the last position it lists."""
-    while some := list(itertools.islice(rows, AT_ONCE)):
-        lines = [
-            feed.line_of(position, kind, stream, version, commit.hex())
-            for position, _, kind, stream, version, commit in some
-        ]
-        last = some[-1][0]
-        made = feed.encode_lines(parent, date, some[0][0], last, lines)
-        parent = made.id
-        yield made, last
+    return typeindex.Goal(listing.tip, listing.last)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from gitstore.backends.git.commits import SPILL_OVER
-from gitstore.backends.git.connections import transaction
+from gitstore.backends.git.connections import fold_log, transaction
 from gitstore.backends.git.indexfile import IndexFile, reports_damage
 
 # What `category_of` gives: a call of it would wait for the interpreter, 5 ms each.
@@ -37,6 +37,7 @@ JOIN words t ON t.word = a.type
 LEFT JOIN words u ON u.word = a.user
 LEFT JOIN words c ON c.word = a.correlation
 """
+_CACHE_KIB = 32_000
 _INDEXES = (
     "SELECT name, sql FROM sqlite_schema "
     "WHERE type = 'index' AND tbl_name = 'events' AND sql IS NOT NULL"
@@ -54,6 +55,7 @@ class IndexFilling(IndexFile):
         Raises ``IndexDamaged`` where the index has events already.
         """
         db = self._db()
+        db.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
         for number, file in enumerate(files):
             db.execute(f"ATTACH ? AS part{number}", (os.fspath(file),))
         every = " UNION ALL ".join(f"SELECT * FROM part{n}.rows" for n in range(len(files)))
@@ -68,3 +70,4 @@ class IndexFilling(IndexFile):
         db.execute("DROP VIEW arrivals")
         for number in range(len(files)):
             db.execute(f"DETACH part{number}")
+        fold_log(db, "TRUNCATE")

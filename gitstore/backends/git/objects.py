@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _KINDS = {1: "commit", 2: "tree", 3: "blob", 4: "tag"}
 _MAPPED = 16 << 20
+_MAPPED_IN_BULK = 1 << 30
 _ENTRY_BYTES = 37
 """Of a tree that holds ``data.json`` and nothing else."""
 
@@ -28,13 +29,14 @@ _ENTRY_BYTES = 37
 class Objects:
     """Git's objects of one store, read and written without git's configuration.
 
-    ``mapped``: bytes of packs that the process may map. Reading here and there in larger ones takes
-    23 µs more an object, and pages that are mapped count as the process's memory.
+    ``bulk``: for a process of its own that reads very many, and proves each by its content. It may
+    map large packs as a whole, which saves 23 µs a read here and there in one and counts as the
+    process's memory, and libgit2 does not hash what it reads, which saves 3 µs.
     """
 
-    def __init__(self, layout: StoreLayout, *, mapped: int = _MAPPED) -> None:
+    def __init__(self, layout: StoreLayout, *, bulk: bool = False) -> None:
         self._layout = layout
-        self._mapped = mapped
+        self._bulk = bulk
         self._opening = threading.Lock()
         self._odb: pygit2.Odb | None = None
 
@@ -168,11 +170,11 @@ class Objects:
         if self._odb is None:
             with self._opening:
                 if self._odb is None:
-                    self._odb = _open_database(self._layout.objects, self._mapped)
+                    self._odb = _open_database(self._layout.objects, bulk=self._bulk)
         return self._odb
 
 
-def _open_database(path: Path, mapped: int) -> pygit2.Odb:
+def _open_database(path: Path, *, bulk: bool) -> pygit2.Odb:
     """Open an object database; ``pygit2.Repository`` would read the user's configuration.
 
     The settings are those of the whole process: without them a full read of a million events holds
@@ -182,6 +184,8 @@ def _open_database(path: Path, mapped: int) -> pygit2.Odb:
 
     pygit2.settings.enable_caching(False)  # noqa: FBT003
     pygit2.settings.mwindow_size = 8 << 20
-    pygit2.settings.mwindow_mapped_limit = mapped
+    pygit2.settings.mwindow_mapped_limit = _MAPPED_IN_BULK if bulk else _MAPPED
     pygit2.settings.mwindow_file_limit = 64
+    if bulk:
+        pygit2.settings.enable_strict_hash_verification(False)  # noqa: FBT003
     return pygit2.Odb(os.fspath(path))

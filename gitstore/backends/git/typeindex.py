@@ -79,12 +79,16 @@ def rebuild(parts: Parts) -> None:
             _make_anew(parts, reader, _base(parts, reader.read), goal)
 
 
-def begin(parts: Parts, rows: Iterable[TypedRow], goal: Goal) -> None:
-    """Make the type index of a store that has none, of all its events; the flush lock is held."""
+def begin(parts: Parts, rows: Iterable[TypedRow], goal: Callable[[], Goal]) -> None:
+    """Make the type index of a store that has none, of all its events; the flush lock is held.
+
+    ``goal`` is asked when all rows were taken.
+    """
     with ObjectReader(parts.layout.root) as reader:
         base = _base(parts, reader.read)
         with TypesWriter(parts, base.tip, NotesTree(reader.read)) as writer:
-            writer.finish(writer.write(_batched(rows)), _commit_of(parts, [], goal, None))
+            last = writer.write(_batched(rows))
+            writer.finish(last, _commit_of(parts, [], goal(), None))
 
 
 def _bring_to(parts: Parts, reader: ObjectReader, base: _Base, feed_tip: str) -> None:
