@@ -28,7 +28,7 @@ ORIGIN = "origin"
 
 def clone(
     url: str,
-    path: Path,
+    path: str | Path,
     *,
     timeout: float | None = None,
     progress: Progress | None = None,
@@ -40,6 +40,7 @@ def clone(
     leaves nothing. Each commit is checked as by ``pull``; what is left out is in the report.
     ``StoreUnavailable`` where something is at ``path``; else raises what ``pull`` does.
     """
+    path = Path(path)
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise StoreUnavailable(
             f"there is something at {path} already",

@@ -40,6 +40,13 @@ _PUSH = (
 )
 _CLONE = ("clone", "--mirror", "--progress", "--template=", "--origin=origin")
 _DIRECTION = {"Receiving objects": "from", "Writing objects": "to"}
+_WAITS = {
+    "asking for its refs": "Asking {} for its refs",
+    "fetching": "Fetching from {}",
+    "pushing": "Pushing to {}",
+    "cloning": "Cloning {}",
+}
+_LONGEST = 32  # characters of a remote in what is told of progress
 _HIDDEN = "deny updating a hidden ref"
 
 Status = Literal["new", "updated", "same", "rejected"]
@@ -100,7 +107,9 @@ class Transport:
     - ``git_dir``: the repository whose configuration counts; ``None`` without one.
     - ``remote``: a configured name, a URL, or the absolute path of a repository or a bundle file.
     - ``timeout``: seconds of silence after which the remote is given up; 300 where ``None``.
-    - ``progress``: called now and then, such as with ``("Receiving objects from hub", 3, 10)``.
+      ``ValueError`` unless it is more than 0.
+    - ``progress``: called now and then, such as with ``("Receiving objects from hub", 3, 10)``;
+      first of all with what is waited for, such as ``("Fetching from hub", 0, 0)``.
 
     Every method raises ``RemoteFailed`` where the remote cannot be reached, refuses or breaks off,
     and ``RemoteSilent`` where nothing is heard of it. No process is left behind, whatever happens.
@@ -114,6 +123,8 @@ class Transport:
         timeout: float | None = None,
         progress: Progress | None = None,
     ) -> None:
+        if timeout is not None and not timeout > 0:
+            raise ValueError(f"timeout must be more than 0 seconds, not {timeout!r}")
         self._git_dir = git_dir
         self._remote = remote
         self._timeout = SILENCE if timeout is None else timeout
@@ -233,6 +244,7 @@ class Transport:
         repository = git_dir or self._git_dir
         where = [f"--git-dir={repository}"] if repository else []
         set_to = [part for setting in (*_SETTINGS, *settings) for part in ("-c", setting)]
+        self._progress(_WAITS[doing].format(_brief(self.name)), 0, 0)
         try:
             heard = run_git(
                 [*where, *set_to, *command],
@@ -250,12 +262,22 @@ class Transport:
 
     def _tell(self, what: str, done: int, total: int, there: bool) -> None:
         direction = "at" if there else _DIRECTION.get(what)
-        self._progress(f"{what} {direction} {self.name}" if direction else what, done, total)
+        told = f"{what} {direction} {_brief(self.name)}" if direction else what
+        self._progress(told, done, total)
 
     def _failed(self, heard: Heard) -> RemoteFailed:
         stderr = redacted(heard.complaint)
         cause, hint, is_partial = explain(stderr)
         return RemoteFailed(self.name, cause, stderr, hint=hint, is_partial=is_partial)
+
+
+def _brief(name: str) -> str:
+    """A remote's name as it is; of a URL or a path the end, so that a bar has room beside it."""
+    parts = [part for part in name.rpartition("://")[2].split("/") if part] or [name]
+    end = "/".join(parts[-2:])
+    if len(end) > _LONGEST:
+        end = parts[-1]
+    return end if len(end) <= _LONGEST else f"…{end[1 - _LONGEST :]}"
 
 
 def _is_ref(name: str) -> bool:

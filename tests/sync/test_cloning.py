@@ -79,6 +79,13 @@ def test_an_empty_remote_makes_an_empty_store(tmp_path: Path) -> None:
     assert_sound(tmp_path / "a.git")
 
 
+def test_a_clone_may_be_named_by_a_text(tmp_path: Path) -> None:
+    """As the path of a store may everywhere."""
+    bare(tmp_path / "new.git")
+    clone(str(tmp_path / "new.git"), str(tmp_path / "a.git"))
+    assert (tmp_path / "a.git" / "HEAD").exists()
+
+
 def test_nothing_is_put_where_something_is(tmp_path: Path) -> None:
     """A store, or a file, is never overwritten."""
     hub = bare(tmp_path / "hub.git")
