@@ -125,7 +125,8 @@ class Transport:
     ) -> None:
         if timeout is not None and not timeout > 0:
             raise ValueError(f"timeout must be more than 0 seconds, not {timeout!r}")
-        self._git_dir = git_dir
+        # Absolute, as every path given to git: it is run in there.
+        self._git_dir = git_dir and git_dir.absolute()
         self._remote = remote
         self._timeout = SILENCE if timeout is None else timeout
         self._progress = progress or silent
@@ -164,7 +165,7 @@ class Transport:
         if not ids:
             return
         assert self._git_dir is not None
-        environment = _objects_into(into, self._git_dir / "objects")
+        environment = _objects_into(into.absolute(), self._git_dir / "objects")
         with tempfile.TemporaryFile() as given:
             given.write("".join(f"{each}\n" for each in ids).encode())
             given.seek(0)
@@ -222,7 +223,7 @@ class Transport:
 
     def clone(self, into: Path) -> None:
         """``git clone --mirror`` into a new directory, which is not there after a failure."""
-        heard = self._run("cloning", [*_CLONE, "--", self._remote, str(into)])
+        heard = self._run("cloning", [*_CLONE, "--", self._remote, str(into.absolute())])
         if "cloned an empty repository" in heard.complaint:
             try:
                 self._check_empty()
@@ -241,7 +242,7 @@ class Transport:
         given: BinaryIO | None = None,
         may_fail: bool = False,
     ) -> Heard:
-        repository = git_dir or self._git_dir
+        repository = git_dir.absolute() if git_dir else self._git_dir
         where = [f"--git-dir={repository}"] if repository else []
         set_to = [part for setting in (*_SETTINGS, *settings) for part in ("-c", setting)]
         self._progress(_WAITS[doing].format(_brief(self.name)), 0, 0)

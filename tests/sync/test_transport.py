@@ -243,3 +243,18 @@ def test_a_remote_must_have_some_time(mine: Path, timeout: float) -> None:
     """None at all would be up before the first byte."""
     with pytest.raises(ValueError, match="more than 0 seconds"):
         Transport(mine, "hub", timeout=timeout)
+
+
+def test_paths_may_be_relative(
+    base: Path, mine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the repository, of the view, and of where things go; they start where the caller is."""
+    monkeypatch.chdir(tmp_path)
+    transport = Transport(Path("mine.git"), str(base / "theirs.git"))
+    transport.fetch(["refs/streams/*"], Path("mine.git/objects"))
+    tip = transport.refs()["refs/streams/x"]
+    assert git(mine, "cat-file", "-t", tip) == "commit\n"
+    transport.clone(Path("copy.git"))
+    commit(tmp_path / "copy.git", "refs/streams/new", "one")
+    pushed = transport.push(["refs/streams/new"], Path("copy.git"))
+    assert pushed == [PushedRef("refs/streams/new", "new")]
