@@ -32,7 +32,7 @@ ORIGIN = "origin"
 
 def clone(
     url: str,
-    path: Path,
+    path: str | Path,
     *,
     timeout: float | None = None,
     progress: Progress | None = None,

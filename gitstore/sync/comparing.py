@@ -19,7 +19,7 @@ from gitstore.backends.git.layout import STREAMS
 from gitstore.backends.git.parts import Parts
 from gitstore.backends.git.relating import Relation, State, head_of_stream, read_tip, relate
 from gitstore.backends.git.store import GitEventStore
-from gitstore.core.errors import StoreCorrupted, UnsupportedFormat
+from gitstore.core.errors import EventStoreError, StoreCorrupted, UnsupportedFormat
 from gitstore.core.names import decode_name, encode_name, is_hashed
 from gitstore.sync.others import Basis, Other, open_other
 
@@ -27,6 +27,16 @@ _EVERY = 100
 
 ComparedState = State | Literal["behind-or-diverged"]
 """``behind-or-diverged``: they have events that are not here; only a fetch can tell which."""
+
+
+class StreamNotFound(EventStoreError):
+    """A stream that was to be compared is on neither side. ``stream``: its name."""
+
+    hint = "`sc-events streams` lists them."
+
+    def __init__(self, stream: str) -> None:
+        self.stream = stream
+        super().__init__(f"there is no stream {stream!r}, here or there")
 
 
 class Compared(NamedTuple):
@@ -72,8 +82,8 @@ class Comparison:
 
     @property
     def summary(self) -> dict[ComparedState, int]:
-        """How many streams are in each of the states that occur."""
-        return dict(Counter(one.state for one in self.streams))
+        """How many streams are in each of the states that occur, sorted by state."""
+        return dict(sorted(Counter(one.state for one in self.streams).items()))
 
 
 def compare(
@@ -93,8 +103,11 @@ def compare(
     seconds of silence after which the other end is given up.
 
     Raises ``StoreNotFound`` where ``other`` is nothing, ``UnsupportedFormat`` where it is no event
-    store, or one of another format, and ``RemoteFailed`` where it cannot be reached.
+    store, or one of another format, ``RemoteFailed`` where it cannot be reached,
+    ``StreamNotFound`` where one of ``streams`` is on neither side, and ``ValueError`` where they
+    are a bare text.
     """
+    _check_names(streams)  # before anything is fetched
     with open_other(store, other, fetch_first=fetch, timeout=timeout, progress=progress) as opened:
         return compare_with(store, opened, streams, progress)
 
@@ -106,7 +119,13 @@ def compare_with(
     progress: Progress | None = None,
 ) -> Comparison:
     """``compare`` for what is open already."""
+    _check_names(streams)
     return store.examine(lambda parts: _Comparer(parts, other, progress).run(streams))
+
+
+def _check_names(streams: Collection[str] | None) -> None:
+    if isinstance(streams, str):  # a collection, too: of its characters
+        raise ValueError(f"streams must be several names, such as [{streams!r}], not a text")
 
 
 class _Comparer:
@@ -126,13 +145,18 @@ class _Comparer:
 
     def _all(self, streams: Collection[str] | None) -> list[Compared]:
         left = dict(self._other.tips)
+        ours = list(_our_tips(self._parts, streams))
         if streams is not None:
-            names = {STREAMS + encode_name(stream) for stream in streams}
+            names = {STREAMS + encode_name(stream): stream for stream in streams}
             left = {name: tip for name, tip in left.items() if name in names}
             self._odd = {name: why for name, why in self._odd.items() if name in names}
+            here = {stream for stream, _, _ in ours}
+            for name, stream in names.items():
+                if stream not in here and name not in left and name not in self._odd:
+                    raise StreamNotFound(stream)
         found: list[Compared] = []
         unequal: list[tuple[str, str, str]] = []
-        for stream, version, commit in _our_tips(self._parts, streams):
+        for stream, version, commit in ours:
             name = STREAMS + encode_name(stream)
             tip = left.pop(name, None)
             if tip == commit.hex():

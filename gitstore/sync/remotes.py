@@ -46,13 +46,13 @@ def unknown(name: str, known: Iterable[str]) -> RemoteRefused:
     )
 
 
-def urls(root: Path) -> dict[str, str]:
+def urls(root: str | Path) -> dict[str, str]:
     """The remotes of the store at ``root``, sorted by name, each with its first URL.
 
     The URLs are git's, with the passwords that are in them; ``complaints.redacted`` takes them out.
     """
     found: dict[str, str] = {}
-    said = Git(root).run(
+    said = Git(Path(root)).run(
         "config", "--local", "-z", "--get-regexp", r"^remote\..*\.url$", ends=(0, 1)
     )
     for entry in os.fsdecode(said).split("\0")[:-1]:
@@ -82,7 +82,7 @@ def resolved(url: str, folder: Path) -> str:
     return os.path.normpath(folder / url)
 
 
-def add(root: Path, name: str, url: str) -> Change:
+def add(root: str | Path, name: str, url: str) -> Change:
     """Give the store at ``root`` the remote ``name`` at ``url``, a URL or the path of a repository.
 
     A path is stored absolute. Also tells the store this machine's name, if it knows none. A remote
@@ -90,14 +90,14 @@ def add(root: Path, name: str, url: str) -> Change:
     taken or does not fit, and for a URL that git would not take for one, or that is this store.
     """
     check_name(name)
-    url = resolved(url, Path.cwd())
+    root, url = Path(root), resolved(url, Path.cwd())
     _check_url(root, url)
     with FileLock(root / "HEAD").held():
         known = urls(root).get(name)
         if known not in {None, url}:
             raise RemoteRefused(
                 f"remote {name!r} is {redacted(known or '')} already",
-                hint=f"Choose another name, or `sc-events remote remove {name}` first.",
+                hint=f"Choose another name, or move it: `sc-events remote set-url {name} URL`.",
             )
         config = _Config(root)
         here = machine(root)
@@ -108,11 +108,27 @@ def add(root: Path, name: str, url: str) -> Change:
         return "added" if known is None else "completed"
 
 
-def remove(root: Path, name: str) -> int:
+def set_url(root: str | Path, name: str, url: str) -> bool:
+    """Let the remote ``name`` be at ``url`` from now on; whether it was not.
+
+    The same path or URL as ``add`` takes. What was fetched of the remote stays. Raises
+    ``RemoteRefused`` where there is no such remote, and for a URL that ``add`` refuses.
+    """
+    root, url = Path(root), resolved(url, Path.cwd())
+    _check_url(root, url)
+    with FileLock(root / "HEAD").held():
+        known = urls(root)
+        if name not in known:
+            raise unknown(name, known)
+        return _Config(root).set(f"remote.{name}.url", url)
+
+
+def remove(root: str | Path, name: str) -> int:
     """Take a remote away with all refs that came from it; gives how many these were.
 
     No stream of ours is among them. Raises ``RemoteRefused`` where there is no such remote.
     """
+    root = Path(root)
     git = Git(root)
     with FileLock(root / "HEAD").held():
         known = urls(root)
@@ -125,24 +141,25 @@ def remove(root: Path, name: str) -> int:
     return len(listed.splitlines())
 
 
-def machine(root: Path) -> str:
+def machine(root: str | Path) -> str:
     """What this machine is called at its remotes: ``gitstore.machine``, else after its host.
 
     ``RemoteRefused`` where that setting of git's, the store's or the user's, does not fit.
     """
-    said = Git(root).run("config", "--get", _MACHINE, ends=(0, 1))
+    said = Git(Path(root)).run("config", "--get", _MACHINE, ends=(0, 1))
     name = os.fsdecode(said).removesuffix("\n")
     if name:
         check_name(name, "machine")
     return name or _host()
 
 
-def set_machine(root: Path, name: str) -> None:
+def set_machine(root: str | Path, name: str) -> None:
     """Call this machine ``name`` from the next push on, at all remotes.
 
     ``RemoteRefused`` for a name that does not fit.
     """
     check_name(name, "machine")
+    root = Path(root)
     with FileLock(root / "HEAD").held():
         config = _Config(root)
         config.set(_MACHINE, name)

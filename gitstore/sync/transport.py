@@ -47,6 +47,13 @@ _PUSH = (
 # Not as git copies a path: it would share files with the source, and look at none of them.
 _CLONE = ("clone", "--no-local", "--mirror", "--progress", "--template=", "--origin=origin")
 _DIRECTION = {"Receiving objects": "from", "Writing objects": "to"}
+_WAITS = {
+    "asking for its refs": "Asking {} for its refs",
+    "fetching": "Fetching from {}",
+    "pushing": "Pushing to {}",
+    "cloning": "Cloning {}",
+}
+_LONGEST = 32  # characters of a remote in what is told of progress
 _HIDDEN = "deny updating a hidden ref"
 
 Status = Literal["new", "updated", "same", "rejected"]
@@ -107,7 +114,9 @@ class Transport:
     - ``git_dir``: the repository whose configuration counts; ``None`` without one.
     - ``remote``: a configured name, a URL, or the absolute path of a repository or a bundle file.
     - ``timeout``: seconds of silence after which the remote is given up; 300 where ``None``.
-    - ``progress``: called now and then, such as with ``("Receiving objects from hub", 3, 10)``.
+      ``ValueError`` unless it is more than 0.
+    - ``progress``: called now and then, such as with ``("Receiving objects from hub", 3, 10)``;
+      first of all with what is waited for, such as ``("Fetching from hub", 0, 0)``.
 
     Every method raises ``RemoteFailed`` where the remote cannot be reached, refuses or breaks off,
     and ``RemoteSilent`` where nothing is heard of it. No process is left behind, whatever happens.
@@ -121,7 +130,10 @@ class Transport:
         timeout: float | None = None,
         progress: Progress | None = None,
     ) -> None:
-        self._git_dir = git_dir.absolute() if git_dir else None
+        if timeout is not None and not timeout > 0:
+            raise ValueError(f"timeout must be more than 0 seconds, not {timeout!r}")
+        # Absolute, as every path given to git: it is run in there.
+        self._git_dir = git_dir and git_dir.absolute()
         self._remote = remote
         self._timeout = SILENCE if timeout is None else timeout
         self._progress = progress or silent
@@ -160,7 +172,7 @@ class Transport:
         if not ids:
             return
         assert self._git_dir is not None
-        environment = _objects_into(into, self._git_dir / "objects")
+        environment = _objects_into(into.absolute(), self._git_dir / "objects")
         with tempfile.TemporaryFile() as given:
             given.write("".join(f"{each}\n" for each in ids).encode())
             given.seek(0)
@@ -220,7 +232,8 @@ class Transport:
 
     def clone(self, into: Path) -> None:
         """``git clone --mirror`` into a new directory, which is not there after a failure."""
-        heard = self._run("cloning", [*_CLONE, "--", self._remote, str(into)], _FETCH_SETTINGS)
+        command = [*_CLONE, "--", self._remote, str(into.absolute())]
+        heard = self._run("cloning", command, _FETCH_SETTINGS)
         if "cloned an empty repository" in heard.complaint:
             try:
                 self._check_empty()
@@ -239,9 +252,10 @@ class Transport:
         given: BinaryIO | None = None,
         may_fail: bool = False,
     ) -> Heard:
-        repository = git_dir or self._git_dir
+        repository = git_dir.absolute() if git_dir else self._git_dir
         where = [f"--git-dir={repository}"] if repository else []
         set_to = [part for setting in (*_SETTINGS, *settings) for part in ("-c", setting)]
+        self._progress(_WAITS[doing].format(_brief(self.name)), 0, 0)
         try:
             heard = run_git(
                 [*where, *set_to, *command],
@@ -259,12 +273,22 @@ class Transport:
 
     def _tell(self, what: str, done: int, total: int, there: bool) -> None:
         direction = "at" if there else _DIRECTION.get(what)
-        self._progress(f"{what} {direction} {self.name}" if direction else what, done, total)
+        told = f"{what} {direction} {_brief(self.name)}" if direction else what
+        self._progress(told, done, total)
 
     def _failed(self, heard: Heard) -> RemoteFailed:
         stderr = redacted(heard.complaint)
         cause, hint, is_partial = explain(stderr)
         return RemoteFailed(self.name, cause, stderr, hint=hint, is_partial=is_partial)
+
+
+def _brief(name: str) -> str:
+    """A remote's name as it is; of a URL or a path the end, so that a bar has room beside it."""
+    parts = [part for part in name.rpartition("://")[2].split("/") if part] or [name]
+    end = "/".join(parts[-2:])
+    if len(end) > _LONGEST:
+        end = parts[-1]
+    return end if len(end) <= _LONGEST else f"…{end[1 - _LONGEST :]}"
 
 
 def _is_ref(name: str) -> bool:

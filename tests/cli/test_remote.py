@@ -76,6 +76,24 @@ def test_what_git_would_take_for_an_option_is_no_url(cli: Cli) -> None:
     assert cli("remote", "add", "--", "-x", "/srv/x.git").code == 1
 
 
+def test_a_remote_can_be_moved(cli: Cli) -> None:
+    """To a path, from where the user is, and without a word in a pipe."""
+    cli.ok("remote", "add", "hub", "ssh://hub.example/x.git")
+    bare(cli.cwd / "hub.git")
+    assert cli.ok("remote", "set-url", "hub", "hub.git").out == ""
+    assert [remote["url"] for remote in cli.ok("remote", "list").jsonl] == [f"{cli.cwd}/hub.git"]
+    assert cli("remote", "set-url", "stick", "hub.git").code == 1
+
+
+@pytest.mark.parametrize("form", ["table", "json", "jsonl", "minimal"])
+def test_without_remotes_there_is_a_hint(cli: Cli, form: str) -> None:
+    """On stderr, with a store and without one, by either name."""
+    said = "No remotes. Add one with `sc-events remote add NAME URL`.\n"
+    assert cli.ok("remote", "-f", form).err == said
+    cli.ok("init")
+    assert cli.ok("remote", "list", "-f", form).err == said
+
+
 def test_the_name_of_the_machine_is_changed_for_all_remotes(cli: Cli) -> None:
     """From the next push on."""
     for name in ("hub", "stick"):
@@ -108,7 +126,7 @@ def test_a_store_that_cannot_be_written_says_so(cli: Cli) -> None:
 
 def test_help_of_each_command_has_an_explanation() -> None:
     """Also of those below it."""
-    for command in ("add", "remove", "machine"):
+    for command in ("add", "list", "machine", "remove", "set-url"):
         shown = run_program("remote", command, "--help")
         assert shown.returncode == 0
         assert "--store PATH" in shown.stdout

@@ -116,6 +116,15 @@ def test_an_empty_remote_makes_an_empty_store(tmp_path: Path) -> None:
     assert_sound(tmp_path / "a.git")
 
 
+def test_a_clone_may_be_named_by_a_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a store may everywhere; also by a relative path."""
+    with machine(tmp_path / "laptop.git") as store:
+        store.append(DomainEvent("task-1", "Noted"))
+    monkeypatch.chdir(tmp_path)
+    assert clone("laptop.git", "a.git").adoption.events == 1
+    assert (tmp_path / "a.git" / "HEAD").exists()
+
+
 def test_nothing_is_put_where_something_is(tmp_path: Path) -> None:
     """A store, or a file, is never overwritten."""
     hub = bare(tmp_path / "hub.git")

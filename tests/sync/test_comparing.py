@@ -19,7 +19,13 @@ from gitstore.backends.git.store import GitEventStore
 from gitstore.core.errors import StoreCorrupted, UnsupportedFormat
 from gitstore.core.names import encode_name
 from gitstore.sync import remotes
-from gitstore.sync.comparing import Compared, Comparison, compare, compare_with
+from gitstore.sync.comparing import (
+    Compared,
+    Comparison,
+    StreamNotFound,
+    compare,
+    compare_with,
+)
 from gitstore.sync.others import open_other
 from gitstore.sync.sides import Sides
 from gitstore.sync.standing import remote_standings
@@ -135,6 +141,25 @@ def test_another_store_on_this_machine(ours: GitEventStore, theirs: Path) -> Non
     assert (found.other, found.basis, found.ok) == (str(theirs), "objects", False)
     assert found.summary["diverged"] == 2
     assert sum(found.summary.values()) == len(EXPECTED)
+    assert list(found.summary) == sorted(found.summary)
+
+
+@pytest.mark.parametrize("way", ["{}", "file://{}"], ids=["objects", "tips"])
+def test_a_stream_on_neither_side_is_an_error(ours: GitEventStore, theirs: Path, way: str) -> None:
+    """Not a comparison of nothing; one that is on either side is none, whatever is known of it."""
+    there = way.format(theirs)
+    for stream in EXPECTED:
+        assert len(compare(ours, there, streams=[stream]).streams) == 1
+    with pytest.raises(StreamNotFound, match="no stream 'task-gone', here or there") as caught:
+        compare(ours, there, streams=["task-same", "task-gone"])
+    assert caught.value.stream == "task-gone"
+    assert "sc-events streams" in caught.value.hint
+
+
+def test_a_bare_text_is_no_collection_of_streams(ours: GitEventStore, theirs: Path) -> None:
+    """Its characters would be the streams."""
+    with pytest.raises(ValueError, match=r"\['task-same'\]"):
+        compare(ours, str(theirs), streams="task-same")
 
 
 def test_a_bare_clone_a_work_tree_and_packed_refs(ours: GitEventStore, theirs: Path) -> None:
@@ -349,7 +374,7 @@ def test_beside_appends(ours: GitEventStore, theirs: Path) -> None:
 def test_only_some_streams(ours: GitEventStore, theirs: Path) -> None:
     """Those that are asked for, and of odd refs only theirs."""
     git(theirs, "update-ref", "refs/streams/odd", "refs/heads/main")
-    found = compare(ours, str(theirs), streams=["task-ahead", "%h-there", "task-none"])
+    found = compare(ours, str(theirs), streams=["task-ahead", "%h-there"])
     assert states(found) == {s: EXPECTED[s] for s in ("task-ahead", "%h-there")}
     assert not found.odd
 

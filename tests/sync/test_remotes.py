@@ -149,8 +149,44 @@ def test_adding_again_changes_nothing(store: Path, hub: Path) -> None:
     with pytest.raises(RemoteRefused, match="already") as caught:
         remotes.add(store, "hub", str(hub))
     assert "s3cret" not in str(caught.value)
-    assert "remote remove hub" in caught.value.hint
+    assert "remote set-url hub URL" in caught.value.hint
     assert settings(store) == before
+
+
+def test_a_remote_moves_to_another_url(store: Path, hub: Path) -> None:
+    """All else that is configured of it, and what was fetched of it, stays."""
+    remotes.add(str(store), "hub", str(hub))
+    git(store, "push", "hub")
+    git(store, "fetch", "hub")
+    before, tracked = settings(store), refs(store, "refs/remotes/hub")
+    moved = hub.rename(hub.with_name("moved.git"))
+    assert remotes.set_url(str(store), "hub", str(moved)) is True
+    assert settings(store) == before.replace(str(hub), str(moved))
+    assert refs(store, "refs/remotes/hub") == tracked != {}
+    assert remotes.set_url(store, "hub", str(moved)) is False
+
+
+def test_a_remote_moves_only_where_one_can_be(store: Path, hub: Path) -> None:
+    """The checks are those of a new remote; what is refused changes nothing."""
+    remotes.add(store, "hub", str(hub))
+    before = settings(store)
+    for name, url, why in (
+        ("stick", str(hub), "no remote 'stick'"),
+        ("hub", "--upload-pack=x", "no URL"),
+        ("hub", str(store), "remote of itself"),
+    ):
+        with pytest.raises(RemoteRefused, match=why):
+            remotes.set_url(store, name, url)
+    assert settings(store) == before
+
+
+def test_a_store_may_be_named_by_a_text(store: Path, hub: Path) -> None:
+    """As in ``open_store``; by every function."""
+    text = str(store)
+    assert remotes.add(text, "hub", str(hub)) == "added"
+    remotes.set_machine(text, "tower")
+    assert (remotes.machine(text), remotes.urls(text)) == ("tower", {"hub": str(hub)})
+    assert remotes.remove(text, "hub") == 0
 
 
 def test_a_remote_of_plain_git_is_completed(store: Path, hub: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from gitstore import StoreUnavailable
 from gitstore.sync.transport import PushedRef, Transport
 from tests.sync.servers import git, hook, refs
 from tests.sync.transports import WAYS, commit, failure, fetch_all, packs
@@ -199,3 +200,61 @@ def test_a_clone_is_a_mirror(
     assert refs(into) == refs(base / "theirs.git")
     assert git(into, "config", "remote.origin.url").strip() == url
     assert not any((into / "hooks").glob("*"))
+
+
+@pytest.mark.parametrize(
+    ("remote", "shown"),
+    [
+        ("hub", "hub"),
+        ("ssh://hub.example/events.git", "hub.example/events.git"),
+        ("https://ada:s3cret@hub.example/team/a/events.git/", "a/events.git"),
+        ("hub:a/b/events.git", "b/events.git"),
+        ("/srv/a/events.git", "a/events.git"),
+        (f"/srv/{'a' * 30}/events.git", "events.git"),
+        (f"/srv/{'a' * 40}", f"…{'a' * 31}"),
+        ("/" * 40, f"…{'/' * 31}"),
+    ],
+)
+def test_what_is_waited_for_is_told_first(
+    mine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, remote: str, shown: str
+) -> None:
+    """Before git is started, without a total; of a long URL so much that a bar has room."""
+    told: list[tuple[str, int, int]] = []
+    monkeypatch.setenv("PATH", "/nonexistent")  # nobody is asked
+    transport = Transport(mine, remote, progress=lambda *each: told.append(each))
+    for action in (
+        transport.refs,
+        lambda: transport.fetch(["0" * 40], mine / "objects"),
+        lambda: transport.push(["refs/streams/*"]),
+        lambda: transport.clone(tmp_path / "new"),
+    ):
+        with pytest.raises(StoreUnavailable):
+            action()
+    assert told == [
+        (f"Asking {shown} for its refs", 0, 0),
+        (f"Fetching from {shown}", 0, 0),
+        (f"Pushing to {shown}", 0, 0),
+        (f"Cloning {shown}", 0, 0),
+    ]
+
+
+@pytest.mark.parametrize("timeout", [0, -1, float("nan")])
+def test_a_remote_must_have_some_time(mine: Path, timeout: float) -> None:
+    """None at all would be up before the first byte."""
+    with pytest.raises(ValueError, match="more than 0 seconds"):
+        Transport(mine, "hub", timeout=timeout)
+
+
+def test_paths_may_be_relative(
+    base: Path, mine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the repository, of the view, and of where things go; they start where the caller is."""
+    monkeypatch.chdir(tmp_path)
+    transport = Transport(Path("mine.git"), str(base / "theirs.git"))
+    transport.fetch(["refs/streams/*"], Path("mine.git/objects"))
+    tip = transport.refs()["refs/streams/x"]
+    assert git(mine, "cat-file", "-t", tip) == "commit\n"
+    transport.clone(Path("copy.git"))
+    commit(tmp_path / "copy.git", "refs/streams/new", "one")
+    pushed = transport.push(["refs/streams/new"], Path("copy.git"))
+    assert pushed == [PushedRef("refs/streams/new", "new")]

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -158,6 +159,7 @@ def test_a_slow_remote_is_not_a_silent_one(
     make_large(base / "theirs.git")
     seen: list[tuple[str, int, int]] = []
     with through(serve("daemon"), rate=80_000) as proxy:
+        there = f"{urlsplit(proxy.url).netloc}/theirs.git"
         transport = Transport(
             mine,
             f"{proxy.url}/theirs.git",
@@ -167,7 +169,8 @@ def test_a_slow_remote_is_not_a_silent_one(
         began = time.monotonic()
         transport.fetch(["refs/streams/*"], mine / "objects")
         assert time.monotonic() - began > 2.5
-    assert (f"Receiving objects from {proxy.url}/theirs.git", 8, 8) in seen
+    assert seen[:2] == [(f"Asking {there} for its refs", 0, 0), (f"Fetching from {there}", 0, 0)]
+    assert (f"Receiving objects from {there}", 8, 8) in seen
 
 
 @pytest.mark.parametrize("part", [0.05, 0.3, 0.6, 0.9])

@@ -192,8 +192,9 @@ def test_a_caller_that_raises_ends_what_was_started(
     """What progress raises comes out, and nothing runs on."""
     make_large(base / "theirs.git")
 
-    def stop(*_: object) -> None:
-        raise ZeroDivisionError
+    def stop(_what: str, _done: int, total: int) -> None:
+        if total:  # git has begun
+            raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
         Transport(mine, f"file://{base}/theirs.git", progress=stop).fetch(

@@ -9,7 +9,7 @@ import click
 
 from gitstore_cli import options
 from gitstore_cli.env import Env
-from gitstore_cli.failures import DISAGREE, OK, Failure
+from gitstore_cli.failures import DISAGREE, OK
 from gitstore_cli.finding import find_place
 from gitstore_cli.stores import as_git_store, check_present, existing
 
@@ -71,19 +71,10 @@ def command(
             bar.stop()
             if stream is None:
                 _write(env, form, found, only_different=only_different)
-            elif one := _one(found, stream):
+            elif one := next(iter(found.streams), None):
                 write_sides(env, form, one, Sides(store, there, one) if one.is_known else None)
     _say(env, found, fetch=fetch)
     return OK if found.ok else DISAGREE
-
-
-def _one(found: Comparison, stream: str) -> Compared | None:
-    """The stream that was asked for; ``None`` where what is there cannot be its history."""
-    if not (found.streams or found.odd):
-        raise Failure(
-            f"there is no stream {stream!r}, here or there", hint="`sc-events streams` lists them."
-        )
-    return next(iter(found.streams), None)
 
 
 def _write(env: Env, form: str, found: Comparison, *, only_different: bool) -> None:

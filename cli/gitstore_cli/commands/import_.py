@@ -156,7 +156,7 @@ def _write(env: Env, form: str, summary: ImportSummary, *, dry_run: bool) -> Non
 def _sentence(summary: ImportSummary, *, dry_run: bool) -> str:
     from gitstore_cli.render.names import counted
 
-    parts = [f"{summary.known} already recorded"]
+    parts = [f"{summary.known:,} already recorded"]
     if summary.duplicates:
         parts.append(f"{counted(summary.duplicates, 'line')} given twice")
     if summary.left_out:

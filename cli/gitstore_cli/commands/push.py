@@ -14,6 +14,7 @@ from gitstore_cli.stores import as_git_store, check_present, existing
 
 if TYPE_CHECKING:
     from gitstore.sync.pushreport import Estimate, PushReport
+    from gitstore_cli.render.progress import ProgressBar
 
 _MOST_ROWS = 20
 _EXAMPLES = """\b
@@ -55,7 +56,7 @@ def command(env: Env, form: str, name: str | None, timeout: float | None) -> int
                 remote,
                 timeout=timeout,
                 progress=bar,
-                expect=lambda expected: _say_estimate(env, expected),
+                expect=lambda expected: _say_estimate(env, bar, expected),
             )
     _write(env, form, report)
     _say(env, report)
@@ -64,7 +65,8 @@ def command(env: Env, form: str, name: str | None, timeout: float | None) -> int
     return OK if report.agrees else DISAGREE
 
 
-def _say_estimate(env: Env, expected: Estimate) -> None:
+def _say_estimate(env: Env, bar: ProgressBar, expected: Estimate) -> None:
+    bar.stop()  # what comes next brings it back
     env.say(
         f"{expected.refs:,} new streams: the other side writes a file for each, which takes about "
         f"{_readable(expected.least)} to {_readable(expected.most)}."

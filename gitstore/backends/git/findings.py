@@ -11,7 +11,7 @@ Kind = Literal["format", "stream", "feed", "index", "types", "journal", "objects
 """What a finding is about."""
 
 Progress = Callable[[str, int, int], None]
-"""Called now and then with what is being done, how much is done, and of how much."""
+"""Called now and then with what is being done, how much is done, and of how much (0: unknown)."""
 
 
 @dataclass(frozen=True, slots=True)
