@@ -117,10 +117,11 @@ def test_an_estimate_is_readable(cli: Cli, count: int, words: str) -> None:
     """Seconds for what is short, minutes for what is long."""
     from gitstore_cli.commands.push import _say_estimate
     from gitstore_cli.env import Env
+    from gitstore_cli.render.progress import ProgressBar
 
     said = io.StringIO()
     env = Env(cli.cwd, cli.home, io.BytesIO(), io.StringIO(), said, {})
     expected = estimate(count)
     assert expected is not None
-    _say_estimate(env, expected)
+    _say_estimate(env, ProgressBar(env), expected)
     assert words in said.getvalue()

@@ -112,7 +112,7 @@ def test_a_long_import_shows_its_progress(cli: Cli, pane: Pane, long_file: str) 
     pane.type(f"sc-events import {long_file}")
     pane.wait_for(r"^Recording +[━╸╺]+ +\d+% ")
     done = pane.ended()
-    summary = f"Imported {LONG} events into 500 streams; 0 already recorded\n"
+    summary = f"Imported {LONG:,} events into 500 streams; 0 already recorded\n"
     assert (done.code, done.text) == (0, summary)
     assert pane.ask("cursor_flag") == "1"
 
@@ -135,7 +135,7 @@ def test_ctrl_c_in_an_import_leaves_what_can_be_run_again(
     assert 0 < recorded < LONG
     again = pane.run(f"sc-events import {long_file} 2> messages")
     assert again.code == 0
-    assert f"Imported {LONG - recorded} events " in again.text
+    assert f"Imported {LONG - recorded:,} events " in again.text
     assert f"; {recorded} already recorded" in again.text
     assert (cli.cwd / "messages").read_bytes() == b""
     assert _sound(cli.default_store) == LONG

@@ -118,7 +118,7 @@ def test_without_a_feed_by_time(place: Path) -> None:
     done, error = rest
     assert done == "done"
     assert error[1] == "StoreUnavailable"  # type: ignore[index]
-    assert "Open it once where it can be written" in error[3]  # type: ignore[index]
+    assert "where it can be written" in error[3]  # type: ignore[index]
 
 
 def test_everything_else_through_the_feed(place: Path) -> None:
