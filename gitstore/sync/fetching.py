@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -120,13 +120,24 @@ def track(
         if is_encoded(name.rpartition("/")[2]) and name.count("/") == 2
     }
     moved = {name: tip for name, tip in stands.items() if known.get(name) != tip}
-    checked = {tracked(remote, name) for name in sound}
-    broken = exchange.incomplete({tip for name, tip in moved.items() if name not in checked})
+    broken = _broken(exchange, moved, {tracked(remote, name) for name in sound}, known)
     moves: dict[str, str | None] = {n: tip for n, tip in moved.items() if tip not in broken}
     gone = known.keys() - stands.keys()
     failed = exchange.track({**moves, **dict.fromkeys(gone)}, known)
     note_fetch(exchange.layout, remote)
     return failed
+
+
+def _broken(
+    exchange: Exchange, moved: Mapping[str, str], sound: Collection[str], known: Mapping[str, str]
+) -> set[str]:
+    """The tips of tracked refs that are not here as a whole."""
+    streams = {name: tip for name, tip in moved.items() if "/streams/" in name}
+    others = {tip for name, tip in moved.items() if name not in streams}
+    # Feeds and type indexes share nothing with streams; where they stood, they are whole.
+    whole = {tip for name, tip in known.items() if "/streams/" not in name}
+    broken = exchange.incomplete(others, whole)
+    return broken | exchange.incomplete({t for n, t in streams.items() if n not in sound})
 
 
 def _fetch_missing(

@@ -136,7 +136,7 @@ def test_ctrl_c_in_an_import_leaves_what_can_be_run_again(
     again = pane.run(f"sc-events import {long_file} 2> messages")
     assert again.code == 0
     assert f"Imported {LONG - recorded:,} events " in again.text
-    assert f"; {recorded} already recorded" in again.text
+    assert f"; {recorded:,} already recorded" in again.text
     assert (cli.cwd / "messages").read_bytes() == b""
     assert _sound(cli.default_store) == LONG
 

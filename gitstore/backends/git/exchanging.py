@@ -130,9 +130,11 @@ class Exchange:
         """Note where a remote's refs stand; see ``Tracking.track``."""
         return self._upkeep.with_sound_index(lambda: self._tracking.track(moves, seen))
 
-    def incomplete(self, commits: Collection[str]) -> set[str]:
-        """Those of these ids that are not here with all they reach."""
-        return self._tracking.incomplete(commits)
+    def incomplete(
+        self, commits: Collection[str], whole: Collection[str] | None = None
+    ) -> set[str]:
+        """Those of these ids that are not here with all they reach; see ``Tracking``."""
+        return self._tracking.incomplete(commits, whole)
 
     def join_types(self, theirs: str | None) -> str | None:
         """Bring our type index up to date on top of a remote's, whose objects are here.

@@ -75,8 +75,13 @@ class Tracking:
                 moves.setdefault(place, None)
         self._move({name: new for name, new in moves.items() if kept.get(name) != new}, kept)
 
-    def incomplete(self, commits: Collection[str]) -> set[str]:
-        """Those of these ids that are not here with all they reach, as git's own fetch looks."""
+    def incomplete(
+        self, commits: Collection[str], whole: Collection[str] | None = None
+    ) -> set[str]:
+        """Those of these ids that are not here with all they reach, as git's own fetch looks.
+
+        ``whole``: ids below which all is here, so that nobody looks; ``None``: our streams' tips.
+        """
         git = Git(self._parts.layout.root)
         broken: set[str] = set()
         groups = [sorted(commits)] if commits else []
@@ -85,9 +90,10 @@ class Tracking:
             group = groups.pop()
             tries += 1
             given = "".join(f"{each}\n" for each in group).encode()
-            look = ("rev-list", "--objects", "--quiet", "--stdin", "--not", f"--glob={STREAMS}")
+            below = ["--not", f"--glob={STREAMS}"] if whole is None else []
+            given += "".join(f"^{each}\n" for each in whole or ()).encode()
             try:
-                git.run(*look, stdin=given)
+                git.run("rev-list", "--objects", "--quiet", "--stdin", *below, stdin=given)
             except GitFailed:
                 if len(group) == 1 or tries > _MOST_TRIES:
                     broken.update(group)
