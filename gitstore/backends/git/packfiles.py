@@ -123,7 +123,7 @@ def bring_in(folder: Path, packs: Path, mark: bytes = _MARK) -> list[Path]:
     keeps = []
     for made in sorted(folder.glob("pack-*.pack")):
         keep = packs / made.with_suffix(".keep").name
-        if not keep.exists():
+        with contextlib.suppress(FileExistsError):  # another process brings in the same pack
             write_new(keep, mark)
             keeps.append(keep)
         for suffix in _SUFFIXES:  # the index last: without it a pack is not looked at
