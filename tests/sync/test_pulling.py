@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from gitstore.sync.pushing import push
 from gitstore.sync.transport import RemoteFailed
 from tests.backends.git.witness import assert_sound, git
 from tests.sync.peers import machine, note, publish, stream_refs
-from tests.sync.servers import bare, daemon
+from tests.sync.servers import bare, daemon, http
 
 
 def test_what_a_remote_has_is_here_afterwards(tmp_path: Path) -> None:
@@ -256,3 +257,29 @@ def test_one_bad_object_does_not_keep_the_rest(tmp_path: Path, how: str) -> None
     left = {f"refs/streams/{name}": sound[f"refs/streams/{name}"] for name in ("task-1", "task-4")}
     assert stream_refs(tmp_path / "b.git") == left
     assert_sound(tmp_path / "b.git")
+
+
+@pytest.mark.parametrize("way", ["path", "file", "daemon", "http"])
+def test_two_machines_meet_by_every_way(tmp_path: Path, way: str) -> None:
+    """Push, clone, push back and pull, through whatever git can use: equal refs everywhere."""
+    base = tmp_path / "served"
+    hub = bare(base / "hub.git")
+    ways = {
+        "path": lambda: nullcontext(str(base)),
+        "file": lambda: nullcontext(base.as_uri()),
+        "daemon": lambda: daemon(base),
+        "http": lambda: http(base),
+    }
+    with ways[way]() as url, machine(tmp_path / "a.git", f"{url}/hub.git") as ada:
+        note(ada, "task-1", 3)
+        ada.append(DomainEvent("task-2", "Noted", {"long": "x" * 20_000}))
+        assert push(ada, "hub").events == 4
+        assert clone(f"{url}/hub.git", tmp_path / "b.git").adoption.events == 4
+        with machine(tmp_path / "b.git") as bob:
+            note(bob, "task-1", 2)
+            note(bob, "task-3", 1)
+            assert push(bob, "origin").events == 3
+        assert pull(ada, "hub").adoption.adopted == {"task-1": (3, 5), "task-3": (0, 1)}
+    assert stream_refs(tmp_path / "a.git") == stream_refs(tmp_path / "b.git") == stream_refs(hub)
+    for name in ("a", "b"):
+        assert_sound(tmp_path / f"{name}.git")

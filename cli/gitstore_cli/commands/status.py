@@ -114,7 +114,7 @@ def _rows(status: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def _standing(remote: dict[str, Any]) -> str:
-    """``hub  ssh://host/events.git: 3 streams ahead, 1 diverged as of the last fetch``."""
+    """``hub  ssh://host/events.git  3 ahead, 1 diverged, as of the last fetch``."""
     where = f"{remote['name']}  {remote['url']}"
     if remote["ahead"] is None:
         return f"{where}  never fetched"
