@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
 import threading
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from gitstore.sync.cloning import clone
+from gitstore.sync.comparing import compare
 from gitstore.sync.pulling import pull
 from gitstore.sync.pushing import push
 from tests.backends.git.witness import assert_sound, git, picture
@@ -171,3 +173,40 @@ def test_a_lock_on_a_remotes_ref_keeps_nothing_out(tmp_path: Path) -> None:
         (folder / "task-1.lock").unlink()
         assert not pull(bob, "hub").untracked
     assert_sound(tmp_path / "b.git")
+
+
+def test_an_older_look_does_not_move_a_remotes_refs_back(tmp_path: Path) -> None:
+    """Of two pulls at once, the one that looked first leaves alone what the other noted since."""
+    with machine(tmp_path / "a.git") as ada:
+        commits = [recorded.commit or "" for recorded in note(ada, "task-1", 3)]
+        ada.flush()
+        name = "refs/remotes/hub/streams/task-1"
+        ada.exchange.track({name: commits[0]}, {})
+        ada.exchange.track({name: commits[2]}, {name: commits[0]})
+        ada.exchange.track({name: commits[1]}, {name: commits[0]})
+        assert ada.exchange.parts.refs.read(name) == commits[2]
+
+
+def test_a_path_does_not_let_go_of_what_others_put_here(tmp_path: Path) -> None:
+    """What plain git put on our refs stays in quarantine, whatever a pulled path is called."""
+    hub = bare(tmp_path / "outside.git")
+    with machine(tmp_path / "a.git", hub) as ada:
+        (first, *_) = note(ada, "task-1", 2)
+        publish(ada, hub)
+    with machine(tmp_path / "b.git") as bob:
+        kept = "refs/quarantine/outside/streams/task-1"
+        pull(bob, str(hub))
+        git(tmp_path / "b.git", "update-ref", kept, first.commit or "")
+        pull(bob, str(hub))
+        assert bob.exchange.parts.refs.read(kept) == first.commit
+
+
+@pytest.mark.timeout(60)
+def test_a_pipe_for_a_ref_keeps_nobody_waiting(tmp_path: Path) -> None:
+    """Another repository's odd files are passed over, not opened."""
+    hub = bare(tmp_path / "hub.git")
+    with machine(tmp_path / "a.git", hub) as ada:
+        note(ada, "task-1")
+        publish(ada, hub)
+        os.mkfifo(hub / "refs" / "streams" / "task-2")
+        assert compare(ada, str(hub)).ok

@@ -13,6 +13,7 @@ from gitstore.backends.git.indexschema import StreamHead
 from gitstore.backends.git.journalschema import JournalRow
 from gitstore.backends.git.layout import STREAMS
 from gitstore.backends.git.objects import Objects
+from gitstore.backends.git.rows import row_of
 from gitstore.core.errors import (
     EventStoreError,
     InvalidEvent,
@@ -89,16 +90,4 @@ def _check_link(child: EventCommit | None, version: int, date: int) -> None:
 def _checked_row(objects: Objects, commit: str, event: EventCommit) -> JournalRow:
     data = objects.read_data(event)
     metadata = check_canonical(commit, event, data)
-    return JournalRow(
-        0,
-        event.stream_id,
-        event.version,
-        event.type,
-        event.time,
-        event.event_id,
-        bytes.fromhex(commit),
-        bytes.fromhex(event.parent) if event.parent else None,
-        event.date,
-        data,
-        metadata,
-    )
+    return row_of(event, commit, 0, data, metadata)

@@ -89,6 +89,14 @@ def is_sound(row: JournalRow) -> bool:
 def row_of_commit(objects: Objects, commit: str, position: int) -> JournalRow:
     """The row of an event commit that is in git."""
     event = objects.read_event(commit)
+    metadata = canonical.encode(event.metadata, "metadata")
+    return row_of(event, commit, position, objects.read_data(event), metadata)
+
+
+def row_of(
+    event: EventCommit, commit: str, position: int, data: bytes, metadata: bytes
+) -> JournalRow:
+    """The row of an event that was read from ``commit``; ``data``, ``metadata``: canonical."""
     return JournalRow(
         position,
         event.stream_id,
@@ -99,8 +107,8 @@ def row_of_commit(objects: Objects, commit: str, position: int) -> JournalRow:
         bytes.fromhex(commit),
         bytes.fromhex(event.parent) if event.parent else None,
         event.date,
-        objects.read_data(event),
-        canonical.encode(event.metadata, "metadata"),
+        data,
+        metadata,
     )
 
 
