@@ -25,6 +25,7 @@ _COMMANDS = {
     "log": "log",
     "follow": "follow",
     "verify": "verify",
+    "checkpoint": "checkpoint",
     "maintain": "maintain",
     "remote": "remote",
     "clone": "clone",

@@ -1,10 +1,11 @@
 """Push: what happened here, brought to a remote, without ever taking anything back there.
 
 One look at our refs and one at the remote's decide what goes: streams that continue what is there,
-the format and the type index, and the feed under this machine's name. It goes in chunks, each from
-a view (``pushview``) with exactly its refs, and git on the other side compares and swaps each. What
-somebody else moved in between is looked at again. Nothing is locked meanwhile; what is appended
-while it lasts goes with the next push. A push that was cut short is completed by the next.
+the format and the type index, checkpoints, and the feed under this machine's name. It goes in
+chunks, each from a view (``pushview``) with exactly its refs, and git on the other side compares
+and swaps each. What somebody else moved in between is looked at again. Nothing is locked meanwhile;
+what is appended while it lasts goes with the next push. A push that was cut short is completed by
+the next.
 """
 
 from __future__ import annotations
@@ -13,7 +14,15 @@ from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 
 from gitstore.backends.git.findings import Progress, silent
-from gitstore.backends.git.layout import FEED, FEEDS, FORMAT, STREAMS, TYPES, tracked
+from gitstore.backends.git.layout import (
+    CHECKPOINTS,
+    FEED,
+    FEEDS,
+    FORMAT,
+    STREAMS,
+    TYPES,
+    tracked,
+)
 from gitstore.backends.git.store import GitEventStore
 from gitstore.core.names import is_encoded
 from gitstore.sync import remotes
@@ -44,11 +53,11 @@ def push(
     progress: Progress | None = None,
     expect: Callable[[Estimate], None] | None = None,
 ) -> PushReport:
-    """Push streams, format, type index and feed to ``remote``, a configured name; never forced.
+    """Push streams, format, type index, feed and checkpoints to ``remote``, a configured name.
 
-    ``timeout``: seconds of silence after which the remote is given up, 300 where ``None``.
-    ``expect`` is called before what is likely to take long. Streams that the remote has moved, or
-    that it declines, are named in the report; all others go through.
+    Nothing is forced. ``timeout``: seconds of silence after which the remote is given up, 300 where
+    ``None``. ``expect`` is called before what is likely to take long. Streams that the remote has
+    moved, or that it declines, are named in the report; all others go through.
 
     Raises ``RemoteFailed`` where the remote cannot be reached or breaks off (what it had taken by
     then stays, and the next push goes on from there), ``UnsupportedFormat`` where it is no event
@@ -162,7 +171,7 @@ class _Push:
         moved = {
             ref: tip
             for ref, tip in theirs.items()
-            if (ref in {FORMAT, TYPES} or ref.startswith((STREAMS, FEEDS)))
+            if (ref in {FORMAT, TYPES} or ref.startswith((STREAMS, FEEDS, CHECKPOINTS)))
             and ref.count("/") == 2
             and is_encoded(ref.rpartition("/")[2])
             and known.get(tracked(self._remote, ref)) != tip

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from gitstore.backends.git.gitcommand import Git, GitFailed
-from gitstore.backends.git.layout import FEEDS, FORMAT, STREAMS, TYPES, tracked
+from gitstore.backends.git.layout import CHECKPOINTS, FEEDS, FORMAT, STREAMS, TYPES, tracked
 from gitstore.backends.git.relating import Relation, relate
 from gitstore.backends.git.repository import format_objects
 from gitstore.backends.git.store import GitEventStore
@@ -33,6 +33,7 @@ class Ours:
     """One look at what is here: streams by their refs' names, and the feed that lists them.
 
     ``format``: the commit of our format ref, which an earlier release may have worded otherwise.
+    ``checkpoints``: our refs for them; all that they list is in the streams.
     ``waiting``: streams with events that cannot be moved into git now, and why.
     """
 
@@ -40,12 +41,14 @@ class Ours:
     feed: str
     format: str
     waiting: Mapping[str, str]
+    checkpoints: Mapping[str, str]
 
     @classmethod
     def of(cls, store: GitEventStore) -> Ours:
         """Look at the store, after bringing all into git that can be."""
         exchange = store.exchange
         waiting: dict[str, str] = {}
+        checkpoints = exchange.parts.refs.under(CHECKPOINTS)
         try:
             store.flush()
         except FlushFailed:
@@ -61,7 +64,7 @@ class Ours:
         }
         form = exchange.parts.refs.read(FORMAT)
         assert form is not None, "a store is opened with its format ref only"
-        return cls(streams, feed, form, waiting)
+        return cls(streams, feed, form, waiting, checkpoints)
 
 
 @dataclass(slots=True)
@@ -69,7 +72,7 @@ class Plan:
     """What to send, and what not.
 
     - ``streams``, ``others``: refs to be pushed, the remote's names → commits. ``others``: the type
-      index and the feed, which list what the streams hold.
+      index, the feed and checkpoints, which list what the streams hold.
     - ``new``: how many of the streams the remote does not have.
     - ``before``: stream → its version there, for those that it does have.
     - ``behind``, ``diverged``, ``foreign``: as in ``PushReport``.
@@ -123,7 +126,11 @@ class Planner:
             if theirs.get(ref) != ours.commit and not (ref in self.declined or ref in plan.unclear):
                 self._plan_stream(plan, ref, ours, theirs.get(ref))
         types = None if TYPES in plan.unclear else self._types(theirs)
-        others = {TYPES: types, self._feed_ref(theirs): self._ours.feed}
+        others = {
+            TYPES: types,
+            self._feed_ref(theirs): self._ours.feed,
+            **self._checkpoints(theirs, plan.unclear),
+        }
         for ref, commit in others.items():
             if commit is not None and ref not in self.declined and theirs.get(ref) != commit:
                 plan.others[ref] = commit
@@ -171,8 +178,9 @@ class Planner:
         return {ref: lost.get(tip, "it is moved all the time") for ref, tip in lacking.items()}
 
     def _concerns_us(self, ref: str, there: str) -> bool:
-        ours = self._ours.streams.get(ref)
-        return ref not in self.declined and (ref == TYPES if ours is None else ours.commit != there)
+        if ref in self.declined or ref in self._ours.streams:
+            return ref not in self.declined and self._ours.streams[ref].commit != there
+        return ref == TYPES or self._ours.checkpoints.get(ref, there) != there
 
     def _types(self, theirs: Mapping[str, str]) -> str | None:
         """Our type index on top of theirs; ``None`` where there is nothing to say."""
@@ -187,25 +195,39 @@ class Planner:
     def _feed_ref(self, theirs: Mapping[str, str]) -> str:
         """Where our feed belongs there; under another name where somebody else has taken ours."""
         ref = FEEDS + self.machine
-        if ref in self.declined or self._continues(theirs.get(ref)):
+        feed = self._ours.feed
+        if ref in self.declined or self._continues(feed, theirs.get(ref)):
             return ref
         renamed = f"{self.machine}-{self._store_id[:8]}"
-        if self.renamed is None and self._continues(theirs.get(FEEDS + renamed)):
+        if self.renamed is None and self._continues(feed, theirs.get(FEEDS + renamed)):
             remotes.set_machine(self._exchange.layout.root, renamed)
             self.machine, self.renamed = renamed, self.machine
             return FEEDS + renamed
         self.declined[ref] = "the feed of another store stands there"
         return ref
 
-    def _continues(self, there: str | None) -> bool:
-        """Whether our feed goes on from the one at ``there``."""
-        if there is None or there == self._ours.feed:
+    def _checkpoints(self, theirs: Mapping[str, str], unclear: Container[str]) -> dict[str, str]:
+        """Our checkpoints that go on from those there, or are the first of their machine."""
+        found: dict[str, str] = {}
+        for ref, ours in self._ours.checkpoints.items():
+            there = theirs.get(ref)
+            if ref in self.declined or ref in unclear or there == ours:
+                continue
+            if self._continues(ours, there):
+                found[ref] = ours
+            elif there is not None and not self._continues(there, ours):
+                self.declined[ref] = "checkpoints of another machine stand there"
+        return found
+
+    def _continues(self, ours: str, there: str | None) -> bool:
+        """Whether our feed, or a checkpoint, goes on from the one at ``there``."""
+        if there is None or there == ours:
             return True
         if not self._exchange.parts.objects.holds(there):
             return False  # ours is all here
         git = Git(self._exchange.layout.root)
         try:
-            git.run("merge-base", "--is-ancestor", there, self._ours.feed)
+            git.run("merge-base", "--is-ancestor", there, ours)
         except GitFailed:
             return False
         return True

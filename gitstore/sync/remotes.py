@@ -18,14 +18,23 @@ from urllib.parse import unquote, urlsplit
 
 from gitstore.backends.disk.locks import FileLock
 from gitstore.backends.git.gitcommand import Git
-from gitstore.backends.git.layout import FEED, FEEDS, FORMAT, QUARANTINE, STREAMS, TYPES, tracked
+from gitstore.backends.git.layout import (
+    CHECKPOINTS,
+    FEED,
+    FEEDS,
+    FORMAT,
+    QUARANTINE,
+    STREAMS,
+    TYPES,
+    tracked,
+)
 from gitstore.core.errors import EventStoreError
 from gitstore.core.names import encode_name
 from gitstore.sync.complaints import redacted
 
 _MACHINE = "gitstore.machine"
 _MAX_NAME = 100
-_FETCHED = (f"{STREAMS}*", f"{FORMAT}*", f"{TYPES}*", f"{FEEDS}*")
+_FETCHED = (f"{STREAMS}*", f"{FORMAT}*", f"{TYPES}*", f"{FEEDS}*", f"{CHECKPOINTS}*")
 """Patterns, because git takes it for an error that a single ref is not there."""
 _is_reserved = re.compile(r"outside(?:-\d+)?").fullmatch  # names of the quarantine of our own
 _is_url = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://|[^/\s]+:").match
@@ -171,7 +180,8 @@ def set_machine(root: str | Path, name: str) -> None:
 def _settings(name: str, url: str, here: str) -> list[tuple[str, ...]]:
     """Keys of git's configuration with all values each has; the URL, which makes a remote, last."""
     fetched = [f"+{pattern}:{tracked(name, pattern)}" for pattern in _FETCHED]
-    pushed = (FORMAT, f"{STREAMS}*:{STREAMS}*", f"{TYPES}*:{TYPES}*", f"{FEED}:{FEEDS}{here}")
+    same = [f"{pattern}*:{pattern}*" for pattern in (STREAMS, TYPES, CHECKPOINTS)]
+    pushed = (FORMAT, *same, f"{FEED}:{FEEDS}{here}")
     return [
         (f"remote.{name}.fetch", *fetched),
         (f"remote.{name}.push", *pushed),

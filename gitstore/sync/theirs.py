@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
-from gitstore.backends.git.layout import FEEDS, FORMAT, STREAMS, TYPES
+from gitstore.backends.git.layout import CHECKPOINTS, FEEDS, FORMAT, STREAMS, TYPES
 from gitstore.backends.git.repository import check_format_commit, format_objects
 from gitstore.core.errors import UnsupportedFormat
 from gitstore.sync.transport import Transport
@@ -58,7 +58,7 @@ def sort_out(refs: dict[str, str]) -> Theirs:
     ours = {
         name.encode(errors="surrogateescape").decode(errors="backslashreplace"): tip
         for name, tip in refs.items()
-        if name.startswith((STREAMS, FEEDS)) or name in {FORMAT, TYPES}
+        if name.startswith((STREAMS, FEEDS, CHECKPOINTS)) or name in {FORMAT, TYPES}
     }
     return Theirs(ours, sum(name.startswith(_WORK) for name in refs.keys() - ours.keys()))
 

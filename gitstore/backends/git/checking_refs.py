@@ -10,7 +10,14 @@ from pathlib import Path
 
 from gitstore.backends.git.commits import EMPTY_TREE
 from gitstore.backends.git.findings import Finding, Kind
-from gitstore.backends.git.layout import FEED, FORMAT, QUARANTINE, STREAMS, StoreLayout
+from gitstore.backends.git.layout import (
+    CHECKPOINTS,
+    FEED,
+    FORMAT,
+    QUARANTINE,
+    STREAMS,
+    StoreLayout,
+)
 from gitstore.backends.git.objects import Objects
 from gitstore.backends.git.parts import Parts
 from gitstore.backends.git.repository import check_format, format_objects
@@ -104,7 +111,9 @@ def is_sound(objects: Objects, object_hex: str) -> bool:
 
 def _is_ours(name: str) -> bool:
     """Whether it is a ref that the store moves, and that must hold an id."""
-    return name in (FEED, FORMAT) or name.startswith((STREAMS, QUARANTINE, "refs/notes/"))
+    return name in (FEED, FORMAT) or name.startswith(
+        (STREAMS, QUARANTINE, CHECKPOINTS, "refs/notes/")
+    )
 
 
 def _kind_of(name: str) -> Kind:

@@ -12,7 +12,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from gitstore.backends.disk.files import disk_errors_told
-from gitstore.backends.git import typejoining
+from gitstore.backends.git import checkpointing, typejoining
 from gitstore.backends.git.adopting import Adopter, Checked
 from gitstore.backends.git.arrivals import Arrivals
 from gitstore.backends.git.filling import fill
@@ -135,6 +135,13 @@ class Exchange:
     ) -> set[str]:
         """Those of these ids that are not here with all they reach; see ``Tracking``."""
         return self._tracking.incomplete(commits, whole)
+
+    def checkpoint(self, machine: str, *, signed: bool) -> checkpointing.Made:
+        """Commit where all streams stand; see ``checkpointing.make``."""
+        with disk_errors_told(self.layout.root):
+            return self._upkeep.with_sound_index(
+                lambda: checkpointing.make(self.parts, self._upkeep, machine, signed=signed)
+            )
 
     def join_types(self, theirs: str | None) -> str | None:
         """Bring our type index up to date on top of a remote's, whose objects are here.

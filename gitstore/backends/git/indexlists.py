@@ -129,6 +129,23 @@ class IndexLists(IndexFile):
         return rows.fetchall()
 
     @reports_damage
+    def tips_since(self, position: int) -> list[tuple[str, int, bytes]]:
+        """``tips`` of the streams with an event after ``position``."""
+        rows = self._db().execute(
+            "SELECT name, version, commit_id FROM streams WHERE version > 0 "
+            "AND id IN (SELECT DISTINCT stream FROM events WHERE position > ?)",
+            (position,),
+        )
+        return rows.fetchall()
+
+    @reports_damage
+    def totals(self) -> tuple[int, int]:
+        """``(streams, events)`` of where the streams end."""
+        row = self._db().execute("SELECT count(*), sum(version) FROM streams WHERE version > 0")
+        streams, events = row.fetchone()
+        return int(streams), int(events or 0)
+
+    @reports_damage
     def word(self, number: int) -> str:
         """The type of this number."""
         return self._db().word(number)

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
 from gitstore.backends.git import incoming, recovery, typeindex
+from gitstore.backends.git.commits import GitObject
 from gitstore.backends.git.flushing import Flusher
 from gitstore.backends.git.gitcommand import Git
 from gitstore.backends.git.heads import Heads
@@ -128,17 +129,23 @@ class Upkeep:
             self._with_mended_index(self._flush_once)
             yield
 
-    def move_refs(self, updates: Sequence[RefUpdate]) -> list[RefFailure]:
+    def move_refs(
+        self, updates: Sequence[RefUpdate], objects: Sequence[GitObject] = ()
+    ) -> list[RefFailure]:
         """Move refs that are not the store's own, such as those of remotes.
 
-        So that no later append looks through all refs for it. Gives those that did not move.
+        So that no later append looks through all refs for it. ``objects``: what they hold that is
+        not here yet. Gives those that did not move.
         """
         with self._parts.flush_lock.held():
             self._with_mended_index(self._reconcile_locked)
+            keep = self._parts.objects.add(objects) if objects else None
             is_known = not self._reconciler.is_due()
             failures = self._parts.refs.move(updates)
             if is_known:
                 self._reconciler.note_moves()
+            if keep is not None:
+                keep.unlink(missing_ok=True)
         return failures
 
     def index_types(self, *, only_if_due: bool = False) -> None:
