@@ -8,12 +8,13 @@ import click
 
 from gitstore_cli import options
 from gitstore_cli.env import Env
-from gitstore_cli.failures import FAILURE, OK, Failure
+from gitstore_cli.failures import DISAGREE, FAILURE, OK, Failure, Usage
 from gitstore_cli.finding import Place, find_place
-from gitstore_cli.stores import say_no_events
+from gitstore_cli.stores import as_git_store, check_present, existing, say_no_events
 
 if TYPE_CHECKING:
     from gitstore.backends.git.findings import Finding, VerifyReport
+    from gitstore.sync.checkpoints import Checked
 
 _MOST_ROWS = 100
 _EXAMPLES = """\b
@@ -22,23 +23,47 @@ Examples:
   sc-events verify --deep
   sc-events verify --repair --store damaged.git
   sc-events verify -f json | jq '.findings[].message'
+  sc-events verify --against hub
+  sc-events verify --against checkpoints/laptop
 
 \b
-Exit codes: 0 no damage, 1 damage that is (still) there."""
+Exit codes: 0 no damage, 1 damage that is (still) there. With --against: 0 no
+stream lost anything, 3 histories disagree, 1 a bad signature or no checkpoint."""
 
 
 @options.command(epilog=_EXAMPLES, short_help="Hold the whole store against git.")
 @click.option("--repair", is_flag=True, help="Rebuild what can be rebuilt, and look again.")
 @click.option("--deep", is_flag=True, help="Ask `git fsck --full --strict` too.")
+@click.option(
+    "--against",
+    multiple=True,
+    metavar="REF|REMOTE",
+    help="Only hold all streams against this checkpoint, or all of a remote's. May be repeated.",
+)
+@options.timeout_option
 @options.format_option
-def command(env: Env, form: str, repair: bool, deep: bool) -> int:
+def command(
+    env: Env,
+    form: str,
+    repair: bool,
+    deep: bool,
+    against: tuple[str, ...],
+    timeout: float | None,
+) -> int:
     """Check every event, stream, pack, ref, the feed, the index and the journal.
 
     Others may append meanwhile. Damage is named, one line each, with the events concerned. Repair
     deletes nothing: damaged files are kept in gitstore/salvage inside the store.
+
+    With --against: prove that each stream holds what it held when a checkpoint was made. A remote
+    is fetched for that, and nothing is taken in.
     """
     from gitstore.backends.git.findings import VerifyReport
 
+    if against:
+        if repair or deep:
+            raise Usage("--against is a check of its own", hint="Run verify twice.")
+        return _hold_against(env, form, against, timeout)
     place = find_place(env)
     if place.is_default and place.is_missing:
         say_no_events(env, place)
@@ -48,6 +73,32 @@ def command(env: Env, form: str, repair: bool, deep: bool) -> int:
     _write(env, form, report)
     _say(env, report, repair=repair)
     return OK if report.ok else FAILURE
+
+
+def _hold_against(env: Env, form: str, against: tuple[str, ...], timeout: float | None) -> int:
+    from gitstore.sync.checkpoints import check_against
+    from gitstore_cli.render.progress import ProgressBar
+    from gitstore_cli.render.proofs import say_proof, write_proofs
+
+    place = find_place(env)
+    check_present(place)
+    checked: list[Checked] = []
+    with existing(env, place) as opened, ProgressBar(env) as bar:
+        store = as_git_store(opened, "verify")
+        for named in dict.fromkeys(against):
+            checked += check_against(store, named, timeout=timeout, progress=bar)
+    code = max(map(_code, checked))
+    write_proofs(env, form, checked, ok=code == OK)
+    for one in checked:
+        say_proof(env, one)
+    return code
+
+
+def _code(one: Checked) -> int:
+    """What a checkpoint with a bad signature says of the streams, nobody need have said."""
+    if one.proof is None or one.proof.signature.state == "bad":
+        return FAILURE
+    return OK if one.proof.agrees else DISAGREE
 
 
 def _report(env: Env, place: Place, *, repair: bool, deep: bool) -> VerifyReport:
