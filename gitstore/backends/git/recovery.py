@@ -348,7 +348,7 @@ def _readable_rows(path: Path) -> Iterator[JournalRow]:
     found: dict[int, JournalRow] = {}
     select = SELECT_PENDING
     try:
-        with contextlib.suppress(sqlite3.DatabaseError):
+        with contextlib.suppress(sqlite3.DatabaseError, UnicodeDecodeError):
             select = select_pending(db)
         for order in ("ASC", "DESC"):
             with contextlib.suppress(sqlite3.DatabaseError, UnicodeDecodeError):
