@@ -54,6 +54,16 @@ class IndexSuperseded(IndexFile):
             )
         )
 
+    @reports_damage
+    def is_origin(self, stream: str, commit: bytes) -> bool:
+        """Whether a live event of the stream stands for the one that ``commit`` first recorded."""
+        found = self._db().execute(
+            "SELECT 1 FROM events WHERE stream = (SELECT id FROM streams WHERE name = ?) "
+            "AND origin = ? LIMIT 1",
+            (stream, commit),
+        )
+        return found.fetchone() is not None
+
 
 def insert(db: sqlite3.Connection, values: Sequence[Values]) -> bool:
     """Insert rows of ``events``; none of them, and ``False``, where something is in the way."""

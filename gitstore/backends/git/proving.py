@@ -155,6 +155,8 @@ class _Judge:
     def _not_here(self, ours: str | None, tip: str) -> tuple[State, str]:
         if ours is None:
             return "missing", "there is no such stream here"
+        if self._parts.index.is_origin(ours, bytes.fromhex(tip)):
+            return "unverifiable", f"commit {tip} was rebased elsewhere, and is not here to compare"
         return "lost", f"commit {tip} is not here, and nothing says what became of it"
 
     def _related(self, stream: str, tip: str, relation: Relation) -> tuple[State, str]:
