@@ -14,7 +14,9 @@ import pytest
 import gitstore
 from gitstore.backends.git.gitcommand import GitFailed
 from gitstore.sync import remotes
+from gitstore.sync.checkpoints import checkpoint
 from gitstore.sync.remotes import RemoteRefused
+from tests.sync.machines import opened
 from tests.sync.servers import bare, daemon, git, refs
 from tests.sync.support import several
 
@@ -53,9 +55,11 @@ def test_what_is_written_is_what_the_design_says(store: Path, hub: Path) -> None
         "remote.hub.fetch +refs/heads/main*:refs/remotes/hub/main*\n"
         "remote.hub.fetch +refs/notes/types*:refs/remotes/hub/notes/types*\n"
         "remote.hub.fetch +refs/feeds/*:refs/remotes/hub/feeds/*\n"
+        "remote.hub.fetch +refs/checkpoints/*:refs/remotes/hub/checkpoints/*\n"
         "remote.hub.push refs/heads/main\n"
         "remote.hub.push refs/streams/*:refs/streams/*\n"
         "remote.hub.push refs/notes/types*:refs/notes/types*\n"
+        "remote.hub.push refs/checkpoints/*:refs/checkpoints/*\n"
         "remote.hub.push refs/feed:refs/feeds/laptop\n"
         "remote.hub.tagopt --no-tags\n"
         f"remote.hub.url {hub}\n"
@@ -67,8 +71,11 @@ def test_what_is_written_is_what_the_design_says(store: Path, hub: Path) -> None
 def test_plain_git_push_and_fetch_move_our_refs(
     store: Path, hub: Path, tmp_path: Path, *, served: bool
 ) -> None:
-    """Every stream, the format, the type index, and the feed under the machine's name."""
+    """Every stream, format, type index and checkpoint, and the feed under the machine's name."""
+    with opened(store) as events:
+        checkpoint(events)
     ours = refs(store)
+    assert "refs/checkpoints/laptop" in ours
     there = {
         name if name != "refs/feed" else "refs/feeds/laptop": tip for name, tip in ours.items()
     }

@@ -196,6 +196,13 @@ def _types(store: Path, tell: Tell) -> None:
         opened.index_types()
 
 
+def _checkpoint(store: Path, tell: Tell) -> None:
+    with open_git(str(store)) as opened:
+        opened.exchange.checkpoint("laptop", signed=False)
+        tell([opened.append(DomainEvent("task-0", "Noted", {}))])
+        opened.exchange.checkpoint("laptop", signed=False)
+
+
 def _repair(store: Path, _: Tell) -> None:
     inspect(store, repair=True)
 
@@ -208,6 +215,7 @@ _SCENARIOS: dict[str, Callable[[Path, Tell], None]] = {
     "open": _open_and_read,
     "close": _close,
     "types": _types,
+    "checkpoint": _checkpoint,
     "repair": _repair,
 }
 
