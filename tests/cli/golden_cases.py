@@ -77,6 +77,7 @@ _HUB = ("git init --quiet --bare hub.git", "sc-events remote add hub hub.git | c
 _FIXED = "--id n-1 --time 2026-11-20T08:00:00Z"
 _APPEND = f"sc-events append task-1 TaskCreated {_FIXED}"
 _AT = "--time 2026-11-20T08:00:00Z"
+_CHECKPOINT = ("sc-events remote machine laptop", "sc-events checkpoint -f minimal")
 _TWO_SIDES = (
     "cp -r ~/.scopecraft/events.git other.git",
     f"""sc-events append task-AUTH-001 Renamed --id n-1 {_AT} --data '{{"title": "Sign in"}}'""",
@@ -353,7 +354,60 @@ CASES = [
         "sc-events verify --repair",
         "sc-events verify",
     ),
-    case("verify.errors", "sc-events verify --store missing.git"),
+    case(
+        "verify.errors",
+        "sc-events verify --store missing.git",
+        "sc-events verify --against laptop",
+        "sc-events verify --against laptop --deep",
+    ),
+    case(
+        "verify.against",
+        *_CHECKPOINT,
+        "sc-events verify --against laptop",
+        f"{_APPEND} | cat",
+        "sc-events verify --against laptop",
+        "sc-events verify --against laptop -f json",
+        "sc-events verify --against laptop | cat",
+        "sc-events verify --against laptop -f minimal",
+    ),
+    case(
+        "verify.rewritten",
+        *_CHECKPOINT,
+        *_HUB,
+        "sc-events push | cat",
+        "git --git-dir=hub.git update-ref refs/streams/task-AUTH-001 refs/streams/task-AUTH-001~1",
+        "git --git-dir=hub.git update-ref -d refs/streams/session-1",
+        "sc-events clone hub.git copy.git | cat",
+        "sc-events verify --store copy.git --against origin",
+        "sc-events verify --store copy.git --against origin -f minimal",
+        "sc-events verify --store copy.git --against heads/main",
+    ),
+    case("checkpoint.help", "sc-events checkpoint --help"),
+    case(
+        "checkpoint.terminal",
+        "sc-events remote machine laptop",
+        "sc-events checkpoint",
+        "sc-events checkpoint",
+        f"{_APPEND} | cat",
+        "sc-events checkpoint",
+        "git --git-dir ~/.scopecraft/events.git diff --name-only refs/checkpoints/laptop~ "
+        "refs/checkpoints/laptop",
+    ),
+    case(
+        "checkpoint.formats",
+        "sc-events remote machine laptop",
+        "sc-events checkpoint -f json",
+        "sc-events checkpoint | cat",
+        f"{_APPEND} | cat",
+        "sc-events checkpoint -f minimal",
+    ),
+    case("checkpoint.empty", "sc-events checkpoint", store="nothing"),
+    case(
+        "checkpoint.errors",
+        "git --git-dir ~/.scopecraft/events.git config gpg.format ssh",
+        "sc-events checkpoint --sign",
+        "sc-events checkpoint --store missing.git",
+    ),
     case("push.help", "sc-events push --help"),
     case(
         "push.terminal",

@@ -48,6 +48,12 @@ VARYING = (
     (r'("(?:flush|type index|repack|pack-refs|trim|checkpoint|commit-graph)"): ?\d+', r"\1: <ms>"),
     (r"(?<=/projects/)[^/\s]+", "<project>"),
     (r"^sc-events \d\S*$", "sc-events <version>"),
+    (
+        r'(checkpoints/\w+(?:\t| is at | \(|",\s*"commit": ?"))(?:[0-9a-f]{40}|[0-9a-f]{7})\b',
+        r"\1<id>",
+    ),
+    (r"(?<=<id>\), )\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "<time>"),
+    (r'("machine": ?"laptop",\s*"time": ?)"[^"]+"', r"\1<time>"),
     (r"^ +$", ""),  # git log indents empty lines too
 )
 """What differs from run to run or with the release, and what stands for it."""

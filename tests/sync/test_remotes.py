@@ -229,7 +229,7 @@ remotes.add(Path(sys.argv[1]), "hub", sys.argv[2])
 """
 
 
-@pytest.mark.parametrize("steps", range(0, 11, 2))
+@pytest.mark.parametrize("steps", range(0, 13, 2))
 def test_what_was_killed_half_way_is_completed(store: Path, hub: Path, steps: int) -> None:
     """The remote is there once its URL is, which is written last; again, it is whole."""
     command = [sys.executable, "-c", STOPPED, str(store), str(hub), str(steps)]
@@ -237,7 +237,7 @@ def test_what_was_killed_half_way_is_completed(store: Path, hub: Path, steps: in
     assert remotes.urls(store) == {}
     assert remotes.add(store, "hub", str(hub)) == "added"
     first = settings(store)
-    assert first.count("fetch ") == first.count("push ") == 4
+    assert first.count("fetch ") == first.count("push ") == 5
     assert remotes.add(store, "hub", str(hub)) == "unchanged"
 
 
@@ -250,7 +250,7 @@ def test_two_at_once_write_no_value_twice(store: Path, hub: Path) -> None:
     for thread in threads:
         thread.join()
     for name in set(names):
-        assert len(settings(store, name).splitlines()) == 10
+        assert len(settings(store, name).splitlines()) == 12
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,10 @@ def say_proof(env: Env, one: Checked) -> None:
         return
     made = local_seconds(datetime.fromtimestamp(proof.said.date, UTC))
     env.say(f"{one.ref} ({one.commit[:SHORT_COMMIT]}), {made}: {_signed(proof.signature)}")
-    states = ", ".join(f"{count:,} {state}" for state, count in proof.summary.items())
+    states = ", ".join(
+        f"{count:,} {'stand' if state == 'stands' else state}"
+        for state, count in proof.summary.items()
+    )
     told = counted(proof.said.streams, "stream")
     verdict = "nothing was rewritten" if proof.agrees else "histories disagree"
     env.say(f"{told}: {states or 'nothing to check'}; {verdict}")

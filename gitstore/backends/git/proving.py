@@ -39,6 +39,7 @@ FAULTS: frozenset[State] = frozenset({"rewritten", "truncated", "missing", "lost
 """Where a stream does not hold what the checkpoint says it held."""
 
 _EVERY = 1_000
+_SHORT = 7
 
 
 class Finding(NamedTuple):
@@ -156,8 +157,11 @@ class _Judge:
         if ours is None:
             return "missing", "there is no such stream here"
         if self._parts.index.is_origin(ours, bytes.fromhex(tip)):
-            return "unverifiable", f"commit {tip} was rebased elsewhere, and is not here to compare"
-        return "lost", f"commit {tip} is not here, and nothing says what became of it"
+            return (
+                "unverifiable",
+                f"{tip[:_SHORT]} was rebased elsewhere, and is not here to compare",
+            )
+        return "lost", f"{tip[:_SHORT]} is not here, and nothing says what became of it"
 
     def _related(self, stream: str, tip: str, relation: Relation) -> tuple[State, str]:
         here, then = relation.fork + relation.ahead, relation.fork + relation.behind
