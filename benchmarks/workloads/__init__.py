@@ -4,6 +4,7 @@ from benchmarks.workloads import (
     append,
     batches,
     bridge,
+    checkpoints,
     machines,
     million,
     reads,
@@ -29,6 +30,7 @@ WORKLOADS: dict[str, Workload] = {
     "startup": startup.run,
     "upkeep": upkeep.run,
     "machines": machines.run,
+    "checkpoints": checkpoints.run,
 }
 
 __all__ = ["WORKLOADS", "Context", "Workload"]
