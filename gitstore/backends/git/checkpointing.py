@@ -16,12 +16,12 @@ from gitstore.backends.git.checkpoints import (
     CheckpointCommit,
     Entry,
     decode_checkpoint,
-    decode_tree,
     differing,
     encode_checkpoint,
     encode_tree,
     entry_of,
     patch,
+    split_tree,
     without_signature,
 )
 from gitstore.backends.git.commits import GitObject
@@ -139,10 +139,16 @@ def _goes_on(parts: Parts, last: CheckpointCommit, position: int, tip: str) -> b
 def _entries(parts: Parts, last: CheckpointCommit | None, now: _Now) -> tuple[list[Entry], int]:
     """The entries of the new tree, and how many of them are not those of the last one."""
     entries = [entry_of(encode_name(name), commit) for name, _, commit in now.tips]
-    before = decode_tree(parts.objects.read(last.tree, "tree")) if last else []
+    before = split_tree(parts.objects.read(last.tree, "tree")) if last else []
     if now.is_all:
         return sorted(entries), differing(before, entries)
-    return before, patch(before, entries)
+    changed = patch(before, entries)
+    if len(before) != now.streams:
+        raise StoreCorrupted(
+            f"the tree of the last checkpoint, {last.tree if last else ''}, is not as it was made",
+            hint=f"Delete the ref below {CHECKPOINTS} with `git update-ref -d`, and make it anew.",
+        )
+    return before, changed
 
 
 def _commit(parts: Parts, tree: GitObject, said: CheckpointCommit) -> GitObject:

@@ -139,12 +139,18 @@ def decode_tree(content: bytes) -> list[Entry]:
 
     Raises ``StoreCorrupted`` where anything else is in it. Names may be such as no stream has.
     """
-    entries: list[Entry] = _ENTRY.findall(content)
-    if sum(map(len, entries)) != len(content):
-        raise StoreCorrupted("the checkpoint's tree holds something else than commits of streams")
+    entries = split_tree(content)
     keys = [entry[:-_ID_BYTES] for entry in entries]
     if not all(map(lt, keys, islice(keys, 1, None))):
         raise StoreCorrupted("the checkpoint's tree is not sorted, or holds a name twice")
+    return entries
+
+
+def split_tree(content: bytes) -> list[Entry]:
+    """``decode_tree`` in half the time, for a tree of our own: order and names go unchecked."""
+    entries: list[Entry] = _ENTRY.findall(content)
+    if sum(map(len, entries)) != len(content):
+        raise StoreCorrupted("the checkpoint's tree holds something else than commits of streams")
     return entries
 
 
