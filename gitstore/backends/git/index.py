@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence, Set
 from gitstore.backends.git.connections import transaction
 from gitstore.backends.git.indexfile import reports_damage
 from gitstore.backends.git.indexfilling import IndexFilling
+from gitstore.backends.git.indexhistory import IndexHistory
 from gitstore.backends.git.indexlists import IndexLists
 from gitstore.backends.git.indexquery import Query, plan
 from gitstore.backends.git.indexschema import (
@@ -37,7 +38,7 @@ _COLUMNS = "position, stream, version, type, time, event_id, commit_id, data, me
 _IDS_AT_ONCE = 500
 
 
-class Index(IndexLists, IndexFilling, IndexSuperseded):
+class Index(IndexLists, IndexFilling, IndexSuperseded, IndexHistory):
     """``index.db``: events in, and recorded events out."""
 
     def __init__(
