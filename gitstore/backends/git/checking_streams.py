@@ -208,6 +208,7 @@ class StreamWalk:
                     message = f"position {recorded.position} comes twice"
                     yield Finding("index", message, repairable=True)
                 before = recorded.position
+            yield from self._superseded.index()
         except IndexDamaged as error:
             yield Finding("index", str(error), repairable=True)
             return

@@ -12,6 +12,9 @@ from gitstore.backends.git.parts import Parts
 from gitstore.core.errors import EventStoreError, StoreCorrupted
 from gitstore.core.names import encode_name
 
+_PAGE = 1_000
+_NO_END = 2**63 - 1
+
 
 class SupersededWalk:
     """Looks at superseded commits, when all streams have been looked at.
@@ -26,6 +29,7 @@ class SupersededWalk:
         self._rebuildable = rebuildable
         self.commits: dict[str, str] = {}
         """Commit → ``stream@version`` of every event that only refs of superseded tips keep."""
+        self._listed: dict[int, str] = {}
 
     def chain(self, name: str, tip: str) -> Iterator[Finding]:
         """What is wrong with a chain, from the tip that ``name`` keeps down to what is known."""
@@ -47,6 +51,7 @@ class SupersededWalk:
 
     def entry(self, entry: FeedEntry) -> Iterator[Finding]:
         """What is wrong with a superseded event that the feed lists."""
+        self._listed[entry.position] = entry.commit
         place = f"{entry.stream_id}@{entry.version}"
         if place in (self.commits.get(entry.commit), self._live.get(entry.commit)):
             return
@@ -58,7 +63,20 @@ class SupersededWalk:
             yield self._lost(place, entry.commit, str(error), FEED)
         else:
             message = f"{place} at position {entry.position}, which a rebase superseded, has no ref"
-            yield Finding("stream", message, None, entry.stream_id, entry.commit, repairable=True)
+            ref = f"{SUPERSEDED}{encode_name(entry.stream_id)}"
+            yield Finding("stream", message, ref, entry.stream_id, entry.commit, repairable=True)
+
+    def index(self) -> Iterator[Finding]:
+        """Whether the index has superseded what the feed says, when all entries were looked at."""
+        left, after, more = dict(self._listed), 0, 0
+        while page := self._parts.index.raw_page(after, _NO_END, _PAGE):
+            for row in page:
+                if row[14] is not None and left.pop(row[0], None) != row[6].hex():
+                    more += 1
+            after = page[-1][0]
+        if left or more:
+            message = f"of what rebases superseded it lacks {len(left)} events, and has {more} more"
+            yield Finding("index", message, repairable=True)
 
     def _event(self, commit: str) -> EventCommit:
         event = self._parts.objects.read_event(commit)

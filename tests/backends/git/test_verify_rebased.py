@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import shutil
 import sqlite3
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -31,13 +30,13 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def store(template: Path, place: Path) -> Iterator[Path]:
+def store(template: Path, place: Path) -> Path:
     """A copy of it; opened once, so that it has an id of its own."""
     copy = place / "events.git"
     shutil.copytree(template, copy)
     with reopen(copy) as opened:
         opened.flush()
-    yield copy
+    return copy
 
 
 def sql(store: Path, *statements: str) -> None:
@@ -126,9 +125,8 @@ def test_every_column_is_held_against_git_and_feed(store: Path, what: str) -> No
     sql(store, SUPERSEDED[what])
     if what == "type":
         sql(store, "UPDATE superseded SET type = 99 WHERE position = 9")
-    with pytest.raises(Doubt) as caught:
+    with pytest.raises(Doubt):
         fast_look(store)
-    assert caught.value.finding.repairable
     report = inspect(store)
     assert not report.ok
     assert all(finding.repairable for finding in report.findings), report.findings
