@@ -12,6 +12,8 @@ import sqlite3
 from collections.abc import Sequence
 
 from gitstore.backends.git.indexfile import IndexFile, reports_damage
+from gitstore.backends.git.indexschema import unpack_id
+from gitstore.backends.git.journalschema import JournalRow
 
 _INSERT = "INSERT OR IGNORE INTO events VALUES(?,?,?,?,?,?,?,?,?,?,?,?)"
 _SUPERSEDE = """
@@ -35,10 +37,29 @@ class IndexSuperseded(IndexFile):
     """The part of the index that knows of rebases."""
 
     @reports_damage
-    def epoch(self) -> int:
-        """The position of the last event that took another's place, 0 where none ever did."""
-        found = self._db().execute("SELECT ifnull(max(superseded_by), 0) FROM superseded")
+    def epoch(self, end: int = 2**63 - 1) -> int:
+        """The last position up to ``end`` whose event took another's place, 0 without any."""
+        found = self._db().execute(
+            "SELECT ifnull(max(superseded_by), 0) FROM superseded WHERE superseded_by <= ?", (end,)
+        )
         return int(found.fetchone()[0])
+
+    @reports_damage
+    def first_superseded(self, to: int, after: int, through: int) -> tuple[int, int] | None:
+        """Of the positions up to ``to`` one that was superseded, and the position that did it.
+
+        Only where that lies in ``after < superseded_by <= through``.
+        """
+        found: tuple[int, int] | None = (
+            self._db()
+            .execute(
+                "SELECT position, superseded_by FROM superseded "
+                "WHERE position <= ? AND superseded_by > ? AND superseded_by <= ? LIMIT 1",
+                (to, after, through),
+            )
+            .fetchone()
+        )
+        return found
 
     @reports_damage
     def replaced(self, positions: Sequence[int]) -> dict[int, int]:
@@ -63,6 +84,39 @@ class IndexSuperseded(IndexFile):
             (stream, commit),
         )
         return found.fetchone() is not None
+
+    @reports_damage
+    def tail(self, stream: str, after: int) -> list[JournalRow | tuple[int, bytes]]:
+        """The rows of a stream with ``version > after``, by version, without parents and dates.
+
+        Position and commit id alone of those whose data or metadata lie in git only.
+        """
+        db = self._db()
+        rows = db.execute(
+            "SELECT position, version, type, time, event_id, commit_id, data, metadata, origin "
+            "FROM events WHERE stream = (SELECT id FROM streams WHERE name = ?) "
+            "AND version > ? ORDER BY version",
+            (stream, after),
+        )
+        return [
+            (position, commit)
+            if data is None or metadata is None
+            else JournalRow(
+                position,
+                stream,
+                version,
+                db.word(kind),
+                time,
+                event_id if isinstance(event_id, str) else unpack_id(event_id),
+                commit,
+                None,
+                0,
+                data,
+                metadata,
+                origin,
+            )
+            for position, version, kind, time, event_id, commit, data, metadata, origin in rows
+        ]
 
 
 def insert(db: sqlite3.Connection, values: Sequence[Values]) -> bool:
