@@ -16,7 +16,7 @@ from pathlib import Path
 from gitstore.backends.git.exchanging import Exchange
 from gitstore.backends.git.findings import Progress
 from gitstore.backends.git.incoming import Incoming
-from gitstore.backends.git.layout import STREAMS
+from gitstore.backends.git.layout import REMOTES, STREAMS
 from gitstore.backends.git.rebasing import RebaseRule
 from gitstore.backends.git.store import GitEventStore
 from gitstore.backends.git.takingin import Adoption
@@ -24,7 +24,7 @@ from gitstore.core.errors import FlushFailed
 from gitstore.core.names import encode_name
 from gitstore.sync.fetching import brought_in, track
 from gitstore.sync.sources import Source, find_source
-from gitstore.sync.theirs import Theirs
+from gitstore.sync.theirs import Theirs, published
 from gitstore.sync.transport import Transport
 
 
@@ -84,7 +84,7 @@ def pull(
     with suppress(FlushFailed):  # a stream that is stuck here stays as it is; all others go on
         store.flush()
     with brought_in(exchange, transport, found) as (theirs, incoming):
-        rule = RebaseRule(streams, theirs.is_store) if rebase else None
+        rule = _rule(exchange, theirs, streams) if rebase else None
         if dry_run:
             return _foresee(exchange, found, theirs, incoming, progress, rule)
         return take_in(exchange, found, theirs, incoming, progress, rebase=rule)
@@ -113,6 +113,11 @@ def take_in(
         sound = streams.keys() - adoption.refused.keys()
         untracked = track(exchange, source.remote, theirs, incoming, sound)
     return _report(source, theirs, adoption, untracked, rebase)
+
+
+def _rule(exchange: Exchange, theirs: Theirs, streams: Collection[str] | None) -> RebaseRule:
+    known = published(exchange.parts.refs.under(REMOTES)) if theirs.is_store else frozenset()
+    return RebaseRule(streams, theirs.is_store, known | theirs.published)
 
 
 def _foresee(

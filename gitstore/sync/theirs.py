@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
-from gitstore.backends.git.layout import CHECKPOINTS, FEED, FEEDS, FORMAT, STREAMS, TYPES
+from gitstore.backends.git.layout import (
+    CHECKPOINTS,
+    FEED,
+    FEEDS,
+    FORMAT,
+    REMOTES,
+    STREAMS,
+    TYPES,
+)
 from gitstore.backends.git.repository import check_format_commit, format_objects
 from gitstore.core.errors import UnsupportedFormat
 from gitstore.sync.transport import Transport
@@ -21,7 +29,7 @@ class Theirs:
     ``others`` counts branches and tags only: people's work, which is none of ours. ``lost``: refs
     whose objects the other end does not give, and why. ``known``: what was tracked of a remote when
     it was looked at. ``is_store``: it is the store of another machine, which has a feed of its own,
-    and not a repository that only moves by pushes.
+    and not a repository that only moves by pushes. ``published``: what it knows to be in such.
     """
 
     refs: dict[str, str]
@@ -29,6 +37,7 @@ class Theirs:
     lost: dict[str, str] = field(default_factory=dict)
     known: dict[str, str] = field(default_factory=dict)
     is_store: bool = False
+    published: frozenset[str] = frozenset()
 
     @property
     def is_empty(self) -> bool:
@@ -63,7 +72,19 @@ def sort_out(refs: dict[str, str]) -> Theirs:
         if name.startswith((STREAMS, FEEDS, CHECKPOINTS)) or name in {FORMAT, TYPES}
     }
     others = sum(name.startswith(_WORK) for name in refs.keys() - ours.keys())
-    return Theirs(ours, others, is_store=FEED in refs)
+    return Theirs(ours, others, is_store=FEED in refs, published=published(refs))
+
+
+def published(refs: Mapping[str, str]) -> frozenset[str]:
+    """Where streams stand in repositories that only move by pushes, as far as ``refs`` track them.
+
+    Only such a repository has feeds of several machines.
+    """
+    plain = {name.partition("/feeds/")[0] for name in refs if "/feeds/" in name}
+    found = ((name.partition("/streams/"), tip) for name, tip in refs.items())
+    return frozenset(
+        tip for (of, under, _), tip in found if under and of.startswith(REMOTES) and of in plain
+    )
 
 
 def check_format(where: str, theirs: Theirs, read: Callable[[str], bytes]) -> None:

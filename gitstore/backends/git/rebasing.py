@@ -8,7 +8,7 @@ was or as it is, and whoever finds a rebase half done finishes it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -19,7 +19,7 @@ from gitstore.backends.git.flushing import Flusher
 from gitstore.backends.git.journalschema import JournalRow
 from gitstore.backends.git.parts import Parts
 from gitstore.backends.git.relating import commit_at
-from gitstore.backends.git.replaying import Conflict, Plan, plan, replay
+from gitstore.backends.git.replaying import Conflict, Plan, Standing, plan, replay
 from gitstore.backends.git.rows import row_of_commit
 from gitstore.backends.git.superseding import keep_tips
 
@@ -32,11 +32,13 @@ class RebaseRule:
     """What a rebase is to do.
 
     ``streams``: those to rebase where they diverged; ``None``: all. ``is_even``: the other end is a
-    store that rebases too, and not a repository that only moves by pushes.
+    store that rebases too, and not a repository that only moves by pushes. ``published``: commits
+    at which streams are known to stand in such repositories, which never take them back.
     """
 
     streams: Collection[str] | None = None
     is_even: bool = False
+    published: Set[str] = frozenset()
 
     def wants(self, stream: str) -> bool:
         """Whether the stream is to be rebased where it diverged."""
@@ -48,8 +50,8 @@ class Rebased(NamedTuple):
 
     ``fork``: the last version that both had. ``theirs``: events taken in after it; ``replayed``:
     events of ours recorded again after those; ``dropped``: events of ours that theirs has too.
-    ``before`` and ``after``: the version at which our stream ended and ends. ``kept``: both sides
-    had the same events, and ours stands; the other side takes it over when it pulls.
+    ``before`` and ``after``: the version at which our stream ended and ends. ``kept``: theirs has
+    no event that ours has not, and ours stands; the other side takes it over when it pulls.
     """
 
     fork: int
@@ -142,9 +144,21 @@ class Rebaser:
         if taken is not None:
             return Verdict(refused=f"event id {taken!r} stands for another event")
         try:
-            return plan(theirs, ours, is_even=self._rule.is_even)
+            return plan(theirs, ours, self._stands(theirs, ours))
         except Conflict as conflict:
             return Verdict(left=str(conflict))
+
+    def _stands(self, theirs: Sequence[JournalRow], ours: Sequence[JournalRow]) -> Standing:
+        """Which of the two stands where theirs has no event that ours has not."""
+        if not self._rule.is_even:
+            return "theirs"
+        public = self._rule.published
+        here, there = (
+            any(row.commit_id.hex() in public for row in side) for side in (ours, theirs)
+        )
+        if here == there:
+            return "either"
+        return "ours" if here else "theirs"
 
     def _tail(self, stream: str, fork: int) -> list[JournalRow]:
         """Our rows after a version; parents and dates may be missing."""

@@ -6,7 +6,7 @@ Nothing is read or written here. FORMAT.md, "Between stores", is normative.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from gitstore.backends.git.commits import EventCommit, GitObject, committer_date, encode_commit
 from gitstore.backends.git.journalschema import JournalRow
@@ -25,8 +25,8 @@ class Plan(NamedTuple):
     """How two tails of a stream become one.
 
     ``theirs`` and ``ours``: the rows after the last common event, by version, at least one each.
-    ``replayed``: those of ours that theirs has not, in their order. ``kept``: both have the same
-    events, in another order, and ours stands.
+    ``replayed``: those of ours that theirs has not, in their order. ``kept``: theirs brings nothing
+    that ours has not, and ours stands.
     """
 
     theirs: Sequence[JournalRow]
@@ -45,12 +45,18 @@ class Plan(NamedTuple):
         return self.before if self.kept else self.theirs[-1].version + len(self.replayed)
 
 
-def plan(theirs: Sequence[JournalRow], ours: Sequence[JournalRow], *, is_even: bool) -> Plan:
+Standing = Literal["ours", "theirs", "either"]
+"""Whose history stands where theirs brings nothing new; either: what the events alone decide."""
+
+
+def plan(theirs: Sequence[JournalRow], ours: Sequence[JournalRow], stands: Standing) -> Plan:
     """Plan the rebase of ``ours`` onto ``theirs``: rows after the last common event, at least one.
 
-    ``is_even``: the other end rebases too. Then of two tails with the same events the one whose tip
-    has the smaller id stands, on both sides; else theirs does. Raises ``Conflict`` where an event
-    of ours has the id of another of theirs.
+    Where theirs has an event that ours has not, ours is replayed after it. Else ``stands`` says
+    what becomes of ours; ``either``: ours stands where it has more events, and of two with the same
+    events the one whose tip has the smaller id. So two machines that pull from each other agree,
+    and one that brings nothing new changes nothing. Raises ``Conflict`` where an event of ours has
+    the id of another of theirs.
     """
     there = {row.event_id: row for row in theirs}
     replayed = []
@@ -60,8 +66,9 @@ def plan(theirs: Sequence[JournalRow], ours: Sequence[JournalRow], *, is_even: b
             replayed.append(row)
         elif _content(twin) != _content(row):
             raise Conflict(row.event_id)
-    same = not replayed and len(ours) == len(theirs)
-    kept = same and is_even and ours[-1].commit_id < theirs[-1].commit_id
+    brings_nothing = len(ours) - len(replayed) == len(theirs)
+    wins = bool(replayed) or ours[-1].commit_id < theirs[-1].commit_id
+    kept = brings_nothing and (stands == "ours" or (stands == "either" and wins))
     return Plan(theirs, ours, replayed, kept)
 
 
