@@ -134,6 +134,39 @@ def test_two_machines_see_what_the_readme_shows(
             assert same_every_time(shown) == same_every_time(expected), command
 
 
+def test_a_shortened_history_shows_as_the_readme_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A signed checkpoint, a hub that somebody shortens, and a new clone of it."""
+    scripts = sysconfig.get_path("scripts")
+    monkeypatch.setenv("PATH", f"{scripts}{os.pathsep}{os.environ['PATH']}")
+    hub, key = tmp_path / "srv" / "hub.git", tmp_path / "key"
+    make_key = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)]
+    for command in (["git", "init", "--quiet", "--bare", str(hub)], make_key):
+        subprocess.run(command, check=True)
+    (tmp_path / "allowed").write_text(f"ada@example.org {key.with_suffix('.pub').read_text()}")
+    (tmp_path / "gitconfig").write_text(
+        f"[gpg]\n\tformat = ssh\n[user]\n\tsigningKey = {key}.pub\n"
+        f'[gpg "ssh"]\n\tallowedSignersFile = {tmp_path}/allowed\n'
+    )
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "gitconfig"))
+    section = README.split("## Prove that nothing was rewritten\n")[1].split("\n## ")[0]
+    for name, block in zip(("ada", "bob"), section.split("```text\n")[1:], strict=True):
+        monkeypatch.setenv("HOME", str(tmp_path / "home" / name))
+        (tmp_path / "home" / name).mkdir(parents=True)
+        if name == "ada":
+            for stream in ("task-AUTH-001", "task-AUTH-001", "task-AUTH-001", "task-UI-002"):
+                on_a_terminal(f"sc-events append {stream} Noted")
+            on_a_terminal(f"sc-events remote machine laptop; sc-events remote add hub {hub}")
+        for part in block.split("```")[0].split("$ ")[1:]:
+            command, _, expected = part.partition("\n")
+            shown = on_a_terminal(command.replace("/srv/", f"{tmp_path}/srv/"))
+            both = (same_every_time(text) for text in (shown.replace(str(tmp_path), ""), expected))
+            assert len({re.sub(r"\b[0-9a-f]{7}\b|SHA256:\S+", "<id>", t) for t in both}) == 1, shown
+        stream = "refs/streams/task-AUTH-001"
+        subprocess.run(["git", f"--git-dir={hub}", "update-ref", stream, f"{stream}~"], check=True)
+
+
 def test_ci_takes_the_test_command_from_the_readme() -> None:
     """`.ci/run` runs what the README tells a newcomer to run."""
     assert marked("test command").endswith("pytest -q -n 2")
