@@ -45,13 +45,17 @@ def write_sides(env: Env, form: str, compared: Compared, sides: Sides | None) ->
 def _pair_object(pair: Pair) -> dict[str, Any]:
     return {
         "version": pair.version,
-        "ours": _event_object(pair.ours),
-        "theirs": _event_object(pair.theirs),
+        "ours": _event_object(pair.ours, pair.there),
+        "theirs": _event_object(pair.theirs, pair.here),
     }
 
 
-def _event_object(recorded: RecordedEvent | None) -> dict[str, Any] | None:
-    return None if recorded is None else {**recorded.event.to_dict(), "commit": recorded.commit}
+def _event_object(recorded: RecordedEvent | None, same: int | None) -> dict[str, Any] | None:
+    """``sameAs``: the version of the same event on the other side, where it has it."""
+    if recorded is None:
+        return None
+    of_both = {} if same is None else {"sameAs": same}
+    return {**recorded.event.to_dict(), "commit": recorded.commit, **of_both}
 
 
 def _twins_object(twins: Twins) -> dict[str, Any]:
@@ -97,9 +101,15 @@ def _value(values: Any, side: str) -> str:
 def _pair_rows(pair: Pair) -> Iterator[tuple[str, str, str]]:
     """The rows of one version: each line of an event beside that of the other."""
     for at, line in enumerate(_LINES):
-        ours, theirs = (line(event) if event else "—" * (at == 0) for event in pair[1:])
+        ours, theirs = (
+            line(event) if event else "—" * (at == 0) for event in (pair.ours, pair.theirs)
+        )
         if ours or theirs:
             yield (f"{pair.version}" * (at == 0), ours, theirs)
+    if pair.there or pair.here:
+        there = f"the same as version {pair.there:,} there" if pair.there else ""
+        here = f"the same as version {pair.here:,} here" if pair.here else ""
+        yield ("", there, here)
 
 
 def _time(recorded: RecordedEvent) -> str:
