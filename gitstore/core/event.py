@@ -13,7 +13,7 @@ from gitstore.core.names import category_of, check_event_id, check_stream_id, ch
 from gitstore.core.timestamps import format_timestamp, parse_timestamp, to_utc
 
 _FIELDS = frozenset({"id", "streamId", "type", "version", "timestamp", "data", "metadata"})
-_ADDED_BY_READERS = frozenset({"position", "commit"})
+_ADDED_BY_READERS = frozenset({"position", "commit", "replaces", "supersededBy"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,9 +100,9 @@ class DomainEvent:
     def from_dict(cls, given: Mapping[str, JSON]) -> DomainEvent:
         """The event of an interface object; ``timestamp`` may be text or an aware datetime.
 
-        ``data`` and ``metadata`` may be missing (null and an empty object). ``position`` and
-        ``commit``, which readers of a store add, are passed over. Any other key would be lost, so
-        it is refused with ``UnsupportedFormat``.
+        ``data`` and ``metadata`` may be missing (null and an empty object). ``position``,
+        ``commit``, ``replaces`` and ``supersededBy``, which readers of a store add, are passed
+        over. Any other key would be lost, so it is refused with ``UnsupportedFormat``.
         """
         if not isinstance(given, Mapping):
             raise InvalidEvent(f"an event is a JSON object, not {type(given).__name__}")
@@ -147,11 +147,16 @@ class RecordedEvent:
     - ``event``: with its id, timestamp and version.
     - ``position``: its place in this store's arrival order, from 1; local to the store.
     - ``commit``: the id of its git commit, 40 hex digits; ``None`` in stores without commits.
+    - ``replaces``: the position at which this same event stood until a rebase gave it this one.
+    - ``superseded_by``: the position that a rebase gave it instead; only in reads that ask for
+      superseded events.
     """
 
     event: DomainEvent
     position: int
     commit: str | None = None
+    replaces: int | None = None
+    superseded_by: int | None = None
 
     @property
     def stream_id(self) -> str:
@@ -170,7 +175,7 @@ _new = object.__new__
 _set_stream_id, _set_type, _set_data, _set_metadata, _set_id, _set_timestamp, _set_version = (
     getattr(DomainEvent, field.name).__set__ for field in fields(DomainEvent)
 )
-_set_event, _set_position, _set_commit = (
+_set_event, _set_position, _set_commit, _set_replaces, _set_superseded_by = (
     getattr(RecordedEvent, field.name).__set__ for field in fields(RecordedEvent)
 )
 
@@ -185,6 +190,8 @@ def trusted_event(
     version: int,
     position: int,
     commit: str | None,
+    replaces: int | None = None,
+    superseded_by: int | None = None,
 ) -> RecordedEvent:
     """A recorded event from values a store has checked before; skips every check.
 
@@ -202,4 +209,6 @@ def trusted_event(
     _set_event(recorded, event)
     _set_position(recorded, position)
     _set_commit(recorded, commit)
+    _set_replaces(recorded, replaces)
+    _set_superseded_by(recorded, superseded_by)
     return recorded

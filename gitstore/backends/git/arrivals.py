@@ -18,7 +18,7 @@ AT_ONCE = 10_000
 _BYTES_AT_ONCE = 32 << 20
 _WRITTEN_AT_ONCE = 1_000
 _WRITTEN_BYTES = 4 << 20
-_COLUMNS = "stream, version, type, time, event_id, commit_id, parent, date, data, metadata"
+_COLUMNS = "stream, version, type, time, event_id, commit_id, parent, date, data, metadata, origin"
 _FOR_INDEX = "packed_id, user, correlation"
 """What the index holds of an event besides; made here, where several processes share the work."""
 
@@ -167,7 +167,7 @@ class Arrivals:
 
     def _write(self) -> None:
         self._db.executemany(
-            "INSERT INTO main.rows VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?)", self._waiting
+            "INSERT INTO main.rows VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)", self._waiting
         )
         self._waiting = []
         self._bytes = 0

@@ -42,7 +42,7 @@ _TRAILERS = (
 )
 _NAMES = dict(_TRAILERS)
 _KEYS = {name.encode(): key for key, name in _TRAILERS}
-_KNOWN = frozenset({b"Event-Id", b"Event-Time", b"Event-Metadata", *_KEYS})
+_KNOWN = frozenset({b"Event-Id", b"Event-Time", b"Event-Metadata", b"Event-Origin", *_KEYS})
 _PLAIN = re.compile(r"[!#-~](?:[ -~]*[!-~])?").fullmatch
 _CRUD = " .,:;<>\"\\'"
 _NOT_IN_NAME = re.compile(r"[\x00-\x1f\x7f-\x9f<>]+")
@@ -50,6 +50,7 @@ _NOT_IN_ADDRESS = re.compile(r"[^A-Za-z0-9._+-]+")
 _TRAILER_NAME = re.compile(rb"([A-Za-z0-9-]+): ").match
 # Digits are bounded: int() itself refuses over 4,300 of them.
 _SPILL = re.compile(rb"data\.json (\d{1,18}) bytes sha256:([0-9a-f]{64})").fullmatch
+_ORIGIN = re.compile(rb"Event-Origin: ([0-9a-f]{40})").fullmatch
 _HEADERS = re.compile(
     rb"tree ([0-9a-f]{40})\n(?:parent ([0-9a-f]{40})\n)?"
     rb"author [^\n]* \d+ \+0000\ncommitter [^\n]* (\d{1,11}) \+0000\n\n"
@@ -68,7 +69,8 @@ class EventCommit(NamedTuple):
 
     ``time``: microseconds since 1970 UTC; ``date``: the committer date, seconds; ``parent``: 40 hex
     digits, ``None`` for version 1; ``data``: canonical bytes, ``None`` where they lie in the tree's
-    blob, whose ``digest`` (SHA-256) and ``size`` the message gives.
+    blob, whose ``digest`` (SHA-256) and ``size`` the message gives; ``origin``: of an event that a
+    rebase replayed, the commit by which it was first recorded.
     """
 
     stream_id: str
@@ -83,6 +85,7 @@ class EventCommit(NamedTuple):
     data: bytes | None = None
     size: int = 0
     digest: str = ""
+    origin: str | None = None
 
 
 class GitObject(NamedTuple):
@@ -145,7 +148,7 @@ def decode_commit(content: bytes) -> EventCommit:
     tree, parent, date = headers.groups()
     try:
         type_name, stream_id, version = _parse_subject(subject.decode())
-        event_id, time, metadata = _parse_trailers(trailers[:-1].split(b"\n"))
+        event_id, time, metadata, origin = _parse_trailers(trailers[:-1].split(b"\n"))
     except (UnicodeDecodeError, ValueError) as error:
         raise MalformedCommit(f"the commit's message is not that of an event: {error}") from None
     spill = _SPILL(line) if tree.decode() != EMPTY_TREE else None
@@ -164,6 +167,7 @@ def decode_commit(content: bytes) -> EventCommit:
         None if spill else line,
         int(spill[1]) if spill else 0,
         spill[2].decode() if spill else "",
+        origin,
     )
 
 
@@ -221,6 +225,8 @@ def _commit_bytes(event: EventCommit, tree: str, line: bytes) -> bytes:
         f"Event-Time: {format_timestamp(from_microseconds(event.time))}\n"
         f"{_metadata_trailers(event.metadata)}"
     )
+    if event.origin:
+        tail += f"Event-Origin: {event.origin}\n"
     return head.encode() + line + tail.encode()
 
 
@@ -263,7 +269,10 @@ def _parse_subject(subject: str) -> tuple[str, str, int]:
     return type_name, stream_id, int(version)
 
 
-def _parse_trailers(lines: list[bytes]) -> tuple[str, int, dict[str, JSON]]:
+def _parse_trailers(lines: list[bytes]) -> tuple[str, int, dict[str, JSON], str | None]:
+    origin = _ORIGIN(lines[-1])
+    if origin:
+        lines = lines[:-1]
     two = len(lines) >= 2
     if not (two and lines[0].startswith(b"Event-Id: ") and lines[1].startswith(b"Event-Time: ")):
         _refuse_newer(lines)
@@ -287,7 +296,7 @@ def _parse_trailers(lines: list[bytes]) -> tuple[str, int, dict[str, JSON]]:
                 raise ValueError(f"it has a line out of place: {line.decode(errors='replace')!r}")
     except InvalidEvent as error:
         raise ValueError(str(error)) from None
-    return event_id, time, metadata
+    return event_id, time, metadata, origin[1].decode() if origin else None
 
 
 def _refuse_newer(lines: list[bytes]) -> None:

@@ -23,6 +23,7 @@ from gitstore.backends.git.indexschema import (
     unpack_id,
     words_of,
 )
+from gitstore.backends.git.indexsuperseding import IndexSuperseded, insert, insert_in_turn
 from gitstore.backends.git.journalschema import JournalRow
 from gitstore.backends.git.layout import StoreLayout
 from gitstore.backends.git.objects import Objects
@@ -36,7 +37,7 @@ _COLUMNS = "position, stream, version, type, time, event_id, commit_id, data, me
 _IDS_AT_ONCE = 500
 
 
-class Index(IndexLists, IndexFilling):
+class Index(IndexLists, IndexFilling, IndexSuperseded):
     """``index.db``: events in, and recorded events out."""
 
     def __init__(
@@ -51,6 +52,9 @@ class Index(IndexLists, IndexFilling):
     ) -> None:
         """Index events that are in git; those that are here already are passed over.
 
+        An event at a version that its stream has reached already says that a rebase took the old
+        one's place: see ``indexsuperseding``.
+
         ``after``: the feed commits the index may stand at, where ``rows`` continue it; ``None``:
         any. Raises ``IndexDamaged`` where it stands elsewhere, or has other events in their place.
         """
@@ -61,16 +65,12 @@ class Index(IndexLists, IndexFilling):
             people = [words_of(row.metadata) for row in rows]
             streams = db.intern_streams({row.stream for row in rows})
             words = db.intern_words({row.type for row in rows}.union(*people) - {None})
-            added = db.executemany(
-                "INSERT OR IGNORE INTO events VALUES(?,?,?,?,?,?,?,?,?,?,?)",
-                [
-                    event_values(row, streams, words, *who)
-                    for row, who in zip(rows, people, strict=True)
-                ],
-            )
-            if added.rowcount < len(rows):
-                _check_same(db, rows)
-            heads = {row.stream: row for row in rows}
+            values = [
+                event_values(row, streams, words, *who)
+                for row, who in zip(rows, people, strict=True)
+            ]
+            new = rows if insert(db, values) else [rows[n] for n in insert_in_turn(db, values)]
+            heads = {row.stream: row for row in new}
             db.executemany(
                 "UPDATE streams SET version=?, commit_id=?, date=? WHERE name=? AND version<=?",
                 [(r.version, r.commit_id, r.date, r.stream, r.version) for r in heads.values()],
@@ -205,7 +205,8 @@ class Index(IndexLists, IndexFilling):
 
     def _fetch(self, clause: str, values: Sequence[object]) -> list[RecordedEvent]:
         db = self._db()
-        rows = db.execute(f"SELECT {_COLUMNS} FROM events {clause}", values)
+        rows = db.execute(f"SELECT {_COLUMNS} FROM events {clause}", values).fetchall()
+        replaced = self.replaced([row[0] for row in rows])
         names, words = db.stream_names, db.word_texts
         found = []
         for position, stream, version, kind, time, event_id, commit, data, metadata in rows:
@@ -225,6 +226,7 @@ class Index(IndexLists, IndexFilling):
                     version,
                     position,
                     commit_hex,
+                    replaced.get(position),
                 )
             )
         return found
@@ -233,11 +235,3 @@ class Index(IndexLists, IndexFilling):
         """Data and metadata that are not here, from git."""
         event = self._objects.read_event(commit)
         return canonical.decode_own(self._objects.read_data(event)), event.metadata
-
-
-def _check_same(db: sqlite3.Connection, rows: Sequence[JournalRow]) -> None:
-    """Raise where a row was passed over because another event has its position, place or id."""
-    for row in rows:
-        found = db.execute("SELECT commit_id FROM events WHERE position = ?", (row.position,))
-        if found.fetchone() != (row.commit_id,):
-            raise sqlite3.DatabaseError(f"it has another event in place of position {row.position}")

@@ -30,7 +30,7 @@ _EVENTS = f"""
 INSERT INTO events SELECT
     row_number() OVER (ORDER BY a.date, a.stream, a.version),
     s.id, a.version, t.id, a.time, a.packed_id, a.commit_id, u.id, c.id,
-    CASE WHEN length(a.data) <= {SPILL_OVER} THEN a.data END, a.metadata
+    CASE WHEN length(a.data) <= {SPILL_OVER} THEN a.data END, a.metadata, a.origin
 FROM arrivals a
 JOIN streams s ON s.name = a.stream
 JOIN words t ON t.word = a.type

@@ -10,7 +10,7 @@ from gitstore.backends.git.commits import SPILL_OVER
 from gitstore.backends.git.journalschema import JournalRow
 from gitstore.core import canonical
 
-VERSION = 1
+VERSION = 2
 """Of the tables below; another one is rebuilt."""
 
 SCHEMA = """
@@ -35,13 +35,36 @@ CREATE TABLE events(
     user INTEGER,
     correlation INTEGER,
     data BLOB,                  -- NULL: read it from git
-    metadata BLOB
+    metadata BLOB,
+    origin BLOB                 -- of a replayed event: the commit that first recorded it
 );
 CREATE UNIQUE INDEX events_by_stream ON events(stream, version);
 CREATE UNIQUE INDEX events_by_id ON events(event_id);
 CREATE INDEX events_by_type ON events(type);
 CREATE INDEX events_by_time ON events(time, type);
 CREATE INDEX events_by_correlation ON events(correlation) WHERE correlation IS NOT NULL;
+CREATE TABLE superseded(        -- events that a rebase replaced, as they were in `events`
+    position INTEGER PRIMARY KEY,
+    stream INTEGER NOT NULL,
+    version INTEGER NOT NULL,
+    type INTEGER NOT NULL,
+    time INTEGER NOT NULL,
+    event_id NOT NULL,
+    commit_id BLOB NOT NULL,
+    user INTEGER,
+    correlation INTEGER,
+    data BLOB,
+    metadata BLOB,
+    origin BLOB,
+    superseded_by INTEGER NOT NULL, -- position of the same event's next row
+    tip BLOB NOT NULL           -- the commit at which its stream ended then
+);
+CREATE INDEX superseded_by_successor ON superseded(superseded_by);
+CREATE INDEX superseded_by_id ON superseded(event_id);
+CREATE INDEX superseded_by_stream ON superseded(stream, version);
+CREATE VIEW every_event AS
+    SELECT *, NULL AS superseded_by, NULL AS tip FROM events
+    UNION ALL SELECT * FROM superseded;
 CREATE TABLE state(one INTEGER PRIMARY KEY CHECK(one = 1), through INTEGER, feed TEXT);
 INSERT INTO state VALUES(1, 0, '');
 """
@@ -88,6 +111,7 @@ def event_values(
         words[correlation],
         row.data if len(row.data) <= SPILL_OVER else None,
         row.metadata,
+        row.origin,
     )
 
 

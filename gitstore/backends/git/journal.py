@@ -31,6 +31,7 @@ from gitstore.backends.git.journalschema import (
     SELECT_PENDING,
     JournalRow,
     JournalState,
+    select_pending,
 )
 from gitstore.backends.git.layout import StoreLayout
 from gitstore.core.errors import StoreCorrupted, StoreUnavailable
@@ -93,6 +94,17 @@ class Journal:
             return False
         found = self._connections.get().execute("SELECT 1 FROM sqlite_schema WHERE name='state'")
         return found.fetchone() is not None and self._state_row() is not None
+
+    @_reports_damage
+    def is_older(self) -> bool:
+        """Whether an earlier release made the tables, and ``upgrade`` is due."""
+        return self.exists() and select_pending(self._connections.get()) != SELECT_PENDING
+
+    @_reports_damage
+    def upgrade(self) -> None:
+        """Give the tables of an earlier release what they lack."""
+        if self.is_older():  # else another process was faster
+            self._connections.get().execute("ALTER TABLE pending ADD COLUMN origin BLOB")
 
     @_reports_damage
     def is_copy(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -18,6 +19,7 @@ CREATE TABLE IF NOT EXISTS pending(
     date INTEGER NOT NULL,      -- committer date, seconds
     data BLOB NOT NULL,         -- canonical JSON
     metadata BLOB NOT NULL,
+    origin BLOB,                -- of a replayed event: the commit that first recorded it
     UNIQUE(stream, version)
 );
 CREATE INDEX IF NOT EXISTS pending_ids ON pending(event_id);
@@ -32,17 +34,27 @@ CREATE TABLE IF NOT EXISTS state(
     inode INTEGER NOT NULL      -- of this file: in a copy it is another
 );
 """
-COLUMNS = "position, stream, version, type, time, event_id, commit_id, parent, date, data, metadata"
+COLUMNS = (
+    "position, stream, version, type, time, event_id, commit_id, parent, date, data, metadata, "
+    "origin"
+)
 SELECT_PENDING = f"SELECT {COLUMNS} FROM pending"
-MARKS = ",".join("?" * 11)
-INSERT = f"INSERT INTO pending({COLUMNS}) SELECT ?,?,?,?,?,?,?,?,?,?,?"
+MARKS = ",".join("?" * 12)
+INSERT = f"INSERT INTO pending({COLUMNS}) SELECT {MARKS}"
+
+
+def select_pending(db: sqlite3.Connection) -> str:
+    """``SELECT_PENDING`` for a file that an earlier release may have made."""
+    held = {name for _, name, *_ in db.execute("PRAGMA table_info(pending)")}
+    return SELECT_PENDING if "origin" in held else SELECT_PENDING.replace("origin", "NULL")
 
 
 class JournalRow(NamedTuple):
     """An event as the journal and the index hold it.
 
     ``time``: microseconds since 1970 UTC; ``commit_id`` and ``parent``: 20 bytes; ``date``: the
-    commit's committer date; ``data`` and ``metadata``: canonical bytes.
+    commit's committer date; ``data`` and ``metadata``: canonical bytes; ``origin``: of an event
+    that a rebase replayed, the 20 bytes of the commit by which it was first recorded.
     """
 
     position: int
@@ -56,6 +68,7 @@ class JournalRow(NamedTuple):
     date: int
     data: bytes
     metadata: bytes
+    origin: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from gitstore.backends.git.index import Index
 from gitstore.backends.git.indexfile import IndexDamaged
 from gitstore.backends.git.indexschema import StreamHead
 from gitstore.backends.git.journal import JournalDamaged
-from gitstore.backends.git.journalschema import SELECT_PENDING, JournalRow
+from gitstore.backends.git.journalschema import SELECT_PENDING, JournalRow, select_pending
 from gitstore.backends.git.layout import FEED, StoreLayout
 from gitstore.backends.git.parts import Parts
 from gitstore.backends.git.refs import RefUpdate
@@ -41,6 +41,9 @@ def prepare_journal(parts: Parts, *, taken_in: bool = False) -> list[JournalRow]
     repository is a clone that has just become a store.
     """
     with contextlib.suppress(JournalDamaged):
+        if not parts.read_only and parts.journal.is_older():
+            with parts.write_lock.held():
+                parts.journal.upgrade()
         if parts.journal.exists() and is_journal_sound(parts):
             return []
     if parts.read_only:
@@ -343,15 +346,18 @@ def _readable_rows(path: Path) -> Iterator[JournalRow]:
     db = sqlite3.connect(path, isolation_level=None)
     db.text_factory = lambda text: text.decode(errors="replace")
     found: dict[int, JournalRow] = {}
+    select = SELECT_PENDING
     try:
+        with contextlib.suppress(sqlite3.DatabaseError, UnicodeDecodeError):
+            select = select_pending(db)
         for order in ("ASC", "DESC"):
             with contextlib.suppress(sqlite3.DatabaseError, UnicodeDecodeError):
-                for row in db.execute(f"{SELECT_PENDING} ORDER BY position {order}"):
+                for row in db.execute(f"{select} ORDER BY position {order}"):
                     found[row[0]] = JournalRow._make(row)
         for position in range(min(found, default=0), max(found, default=0)):
             if position not in found:
                 with contextlib.suppress(sqlite3.DatabaseError, UnicodeDecodeError):
-                    row = db.execute(f"{SELECT_PENDING} WHERE position = ?", (position,)).fetchone()
+                    row = db.execute(f"{select} WHERE position = ?", (position,)).fetchone()
                     if row is not None:
                         found[position] = JournalRow._make(row)
                         continue

@@ -68,6 +68,7 @@ def objects_of(row: JournalRow) -> list[GitObject]:
         canonical.decode_own(row.metadata),
         row.parent.hex() if row.parent else None,
         row.date,
+        origin=row.origin.hex() if row.origin else None,
     )
     objects = encode_commit(event, row.data)
     if objects[-1].id != row.commit_id.hex():
@@ -109,6 +110,7 @@ def row_of(
         event.date,
         data,
         metadata,
+        bytes.fromhex(event.origin) if event.origin else None,
     )
 
 
