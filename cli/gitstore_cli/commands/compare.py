@@ -69,11 +69,14 @@ def command(
         ) as there:
             found = compare_with(store, there, wanted, bar)
             bar.stop()
+            clash = False
             if stream is None:
                 _write(env, form, found, only_different=only_different)
             elif one := next(iter(found.streams), None):
-                write_sides(env, form, one, Sides(store, there, one) if one.is_known else None)
+                both = Sides(store, there, one) if one.is_known else None
+                clash = write_sides(env, form, one, both)
     _say(env, found, fetch=fetch)
+    _say_next(env, found, clash=clash)
     return OK if found.ok else DISAGREE
 
 
@@ -119,8 +122,14 @@ def _say(env: Env, found: Comparison, *, fetch: bool) -> None:
         env.say(f"Note: {name}, there, is no stream: {why}")
     if not (fetch or all(one.is_known for one in found.streams)):
         env.say("Hint: Only a fetch can tell how far they differ: add --fetch")
+
+
+def _say_next(env: Env, found: Comparison, *, clash: bool) -> None:
+    """What to do about histories that diverged; ``clash``: an event id has two contents."""
     diverged = [one for one in found.streams if one.state == "diverged"]
-    if diverged:
+    if clash:
+        env.say("Hint: No rebase drops either of two contents: the stream stays as it is.")
+    elif diverged:
         env.say(f"Hint: `sc-events pull {found.other} --rebase` {_what_a_rebase_does(diverged)}")
 
 

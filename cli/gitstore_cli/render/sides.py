@@ -19,13 +19,15 @@ if TYPE_CHECKING:
 _PREVIEW = 200  # characters of data that half a terminal could show
 
 
-def write_sides(env: Env, form: str, compared: Compared, sides: Sides | None) -> None:
+def write_sides(env: Env, form: str, compared: Compared, sides: Sides | None) -> bool:
     """Write where the stream stands, then what each side has; ``None``: not known without a fetch.
 
-    The forms for programs are written as they are read, but for ``json``.
+    The forms for programs are written as they are read, but for ``json``. Gives whether an event id
+    with two contents was met, which ``minimal`` has not.
     """
     pairs: Iterable[Pair] = sides.pairs() if sides else ()
-    twins: Iterable[Twins] = sides.twins() if sides else ()
+    met: list[str] = []
+    twins = _noting(met, sides.twins() if sides else ())
     if form == "table":
         _write_table(env, compared, pairs, twins)
     elif form == "json":
@@ -40,6 +42,13 @@ def write_sides(env: Env, form: str, compared: Compared, sides: Sides | None) ->
         for pair in pairs:
             cells = [str(pair.version), *_short(pair.ours), *_short(pair.theirs)]
             env.answer("\t".join(map(printable, cells)))
+    return bool(met)
+
+
+def _noting(met: list[str], twins: Iterable[Twins]) -> Iterator[Twins]:
+    for one in twins:
+        met[:] = [one.ours.event.id or ""]
+        yield one
 
 
 def _pair_object(pair: Pair) -> dict[str, Any]:
