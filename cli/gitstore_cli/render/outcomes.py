@@ -12,7 +12,8 @@ from gitstore_cli.safe import printable
 if TYPE_CHECKING:
     from gitstore.backends.git.relating import Relation
 
-_MOST_ROWS = 20
+MOST_ROWS = 20
+"""Of a table: more are counted."""
 Row = dict[str, Any]
 """One stream (or another ``ref``): its ``state``, and what there is to say of it."""
 
@@ -82,7 +83,7 @@ def _write_table(env: Env, rows: Sequence[Row]) -> None:
         Column("Stream", "bold", most=48, least=12, keeps_end=True),
         Column("Versions", most=1000),
     )
-    shown = rows[:_MOST_ROWS]
+    shown = rows[:MOST_ROWS]
     Table(env, columns).write((row["state"], _name(row), _what(row)) for row in shown)
     if len(rows) > len(shown):
         env.say(f"… and {len(rows) - len(shown):,} more")
