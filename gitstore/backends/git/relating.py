@@ -114,8 +114,7 @@ def _fork(
 
     Ours are looked up page by page, and of theirs the places alone are read: 9 µs a commit.
     """
-    at_tip = _commits(parts, stream, tip.version, tip.version)
-    if at_tip.get(tip.version) == theirs:
+    if commit_at(parts, stream, tip.version) == theirs:
         return tip.version
     ours: Mapping[int, str] = {}
     low, page = tip.version, _FIRST_PAGE
@@ -144,6 +143,13 @@ def _parent(stream: str, commit: str, version: int, content: bytes) -> str | Non
             f"commit {commit} has version {event.version}, and {version + 1} comes after it"
         )
     return event.parent
+
+
+def commit_at(parts: Parts, stream: str, version: int) -> str | None:
+    """The commit of our ``stream@version``, flushed or not; ``None`` where there is none."""
+    waiting = parts.journal.stream_page(stream, version - 1, version, 1, backwards=False)
+    found = waiting[0].commit_id if waiting else parts.index.commit_at(stream, version)
+    return found.hex() if found else None
 
 
 def _commits(parts: Parts, stream: str, first: int, last: int) -> dict[int, str]:
