@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from gitstore_cli import options
 from gitstore_cli.env import Env
-from gitstore_cli.failures import DISAGREE, OK, Usage
+from gitstore_cli.failures import DISAGREE, FAILURE, OK, Usage
 from gitstore_cli.finding import find_place
 from gitstore_cli.stores import as_git_store, check_present, existing, tended
+
+if TYPE_CHECKING:
+    from gitstore.backends.git.store import GitEventStore
+    from gitstore.sync.pulling import PullReport
 
 _EXAMPLES = """\b
 Examples:
@@ -59,6 +65,7 @@ def command(
     from gitstore.sync.pulling import pull
     from gitstore_cli.render.progress import ProgressBar
     from gitstore_cli.render.taken import write_taken
+    from gitstore_cli.safe import printable
     from gitstore_cli.whichremote import only_remote
 
     if streams and not rebase:
@@ -81,7 +88,22 @@ def command(
                 timeout=timeout,
                 progress=bar,
             )
+        unknown = _unknown(store, report)
     write_taken(env, form, report, dry_run=dry_run)
     if is_remote and not dry_run and any(not r.kept for r in report.adoption.rebased.values()):
         env.say(f"Next: sc-events push {named}")
-    return OK if report.ok else DISAGREE
+    for stream in report.not_diverged:
+        shown = printable(repr(stream))
+        if stream in unknown:
+            env.say(f"Warning: there is no stream {shown}, here or there.")
+        else:
+            env.say(f"Note: stream {shown} has nothing to rebase: it did not diverge.")
+    if not report.ok:
+        return DISAGREE
+    return FAILURE if unknown else OK
+
+
+def _unknown(store: GitEventStore, report: PullReport) -> set[str]:
+    """Streams that were to be rebased, and that are on neither side."""
+    known = report.adoption.adopted
+    return {s for s in report.not_diverged if s not in known and not store.stream_version(s)}

@@ -25,16 +25,20 @@ def left_out(state: str, reasons: Mapping[str, str]) -> Iterator[Row]:
         yield {what: name, "state": state, "why": why}
 
 
-def apart(state: str, relations: Mapping[str, Relation]) -> Iterator[Row]:
-    """Rows of streams that are not the same here and there."""
+def apart(
+    state: str, relations: Mapping[str, Relation], reasons: Mapping[str, str] | None = None
+) -> Iterator[Row]:
+    """Rows of streams that are not the same here and there; ``reasons``: why some stay so."""
     for stream, relation in sorted(relations.items()):
-        yield {
+        row = {
             "stream": stream,
             "state": state,
             "ahead": relation.ahead,
             "behind": relation.behind,
             "fork": relation.fork,
         }
+        why = (reasons or {}).get(stream)
+        yield {**row, "why": why} if why else row
 
 
 def moved(streams: Mapping[str, tuple[int, int]]) -> Iterator[Row]:

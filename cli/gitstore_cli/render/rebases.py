@@ -10,7 +10,7 @@ from gitstore_cli.render.names import counted
 from gitstore_cli.render.outcomes import MOST_ROWS, Row
 
 if TYPE_CHECKING:
-    from gitstore.backends.git.exchanging import Rebased
+    from gitstore.backends.git.rebasing import Rebased
 
 
 def rebases(streams: Mapping[str, Rebased]) -> Iterator[Row]:

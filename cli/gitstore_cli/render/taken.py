@@ -25,7 +25,7 @@ def write_taken(env: Env, form: str, report: PullReport, *, dry_run: bool = Fals
         summary["dryRun"] = True
     rows = [
         *left_out("refused", taken.refused),
-        *apart("diverged", taken.diverged),
+        *apart("diverged", taken.diverged, taken.conflicts),
         *moved(taken.adopted),
     ]
     rebased = list(rebases(taken.rebased))
@@ -45,17 +45,24 @@ def _say(env: Env, report: PullReport, *, dry_run: bool) -> None:
     if report.is_empty:
         env.say(f"{name} has no events yet")
         return
-    if taken.events or not taken.rebased:
-        streams = counted(len(taken.adopted), "stream")
-        nothing = "nothing new" if report.ok else "nothing taken in"
-        brought = f"{counted(taken.events, 'event')} in {streams}" if taken.events else nothing
-        env.say(f"{brought} from {name}")
+    env.say(_brought(report, dry_run=dry_run))
     say_rebases(env, taken.rebased, dry_run=dry_run)
     if report.untracked:
         env.say(f"Note: {counted(len(report.untracked), 'ref')} of {name} could not be noted here.")
     _say_left_out(env, report)
     if dry_run:
         env.say("Nothing was changed: this was a dry run.")
+
+
+def _brought(report: PullReport, *, dry_run: bool) -> str:
+    taken = report.adoption
+    name = printable(report.source)
+    if not taken.events:
+        return f"{'nothing new' if report.ok else 'nothing taken in'} from {name}"
+    longer = sum(one.after > one.before for one in taken.rebased.values())
+    streams = counted(len(taken.adopted) + longer, "stream")
+    events = f"{counted(taken.events, 'event')} in {streams}"
+    return f"{events} would come from {name}" if dry_run else f"{events} from {name}"
 
 
 def _say_left_out(env: Env, report: PullReport) -> None:
@@ -70,4 +77,5 @@ def _say_left_out(env: Env, report: PullReport) -> None:
         env.say(f"Warning: not taken in: {count} that went on differently there.")
         stream = printable(min(taken.diverged))
         env.say(f"Hint: `sc-events compare {name} --stream {stream}` shows both sides.")
+    if taken.diverged.keys() - taken.conflicts.keys():
         env.say(f"Hint: `sc-events pull {name} --rebase` puts yours after theirs.")
