@@ -59,7 +59,7 @@ def command(
 
     Where both sides went on, --rebase records your events again after theirs: each keeps its id,
     content and time, and gets a new version and position. An event that theirs has too is not
-    doubled. What stood before is kept: `sc-events list --superseded`.
+    doubled. What stood before is kept: `list --superseded` shows it.
     """
     from gitstore.sync import remotes
     from gitstore.sync.pulling import pull
@@ -90,7 +90,7 @@ def command(
             )
         unknown = _unknown(store, report)
     write_taken(env, form, report, dry_run=dry_run)
-    if is_remote and not dry_run and any(not r.kept for r in report.adoption.rebased.values()):
+    if is_remote and not dry_run and any(r.replayed for r in report.adoption.rebased.values()):
         env.say(f"Next: sc-events push {named}")
     for stream in report.not_diverged:
         shown = printable(repr(stream))

@@ -69,7 +69,7 @@ def _say_moved(env: Env, moved: Sequence[Rebased], *, dry_run: bool) -> None:
     replayed, dropped = sum(one.replayed for one in moved), sum(one.dropped for one in moved)
     parts = []
     if replayed:
-        theirs = sum(one.theirs for one in moved)
+        theirs = sum(one.theirs for one in moved if one.replayed)
         parts.append(f"{counted(replayed, 'event')} of yours after {theirs:,} of theirs")
     if dropped:
         parts.append(f"{dropped:,} of yours dropped, as theirs has the same")
@@ -79,7 +79,7 @@ def _say_moved(env: Env, moved: Sequence[Rebased], *, dry_run: bool) -> None:
         count = replayed + dropped
         have = "event has" if count == 1 else "events have"
         env.say(
-            f"{count:,} {have} a new version and position; where they stood is kept: "
+            f"{count:,} {have} a new version and position; what stood before is kept: "
             "`sc-events list --superseded`"
         )
 
@@ -88,7 +88,7 @@ def _cells(row: Row) -> tuple[str, ...]:
     fork, before, after, replayed = row["fork"], row["from"], row["to"], row["replayed"]
     ours = _versions(fork, before)
     if row["state"] != "kept":
-        ours += f" → {_versions(after - replayed, after) or 'none'}"
+        ours += f" → {_versions(after - replayed, after) or 'theirs'}"
     return (
         row["state"],
         str(row["stream"]),
