@@ -7,6 +7,7 @@ from benchmarks.workloads import (
     machines,
     million,
     reads,
+    rebases,
     startup,
     sustained,
     types,
@@ -29,6 +30,7 @@ WORKLOADS: dict[str, Workload] = {
     "startup": startup.run,
     "upkeep": upkeep.run,
     "machines": machines.run,
+    "rebases": rebases.run,
 }
 
 __all__ = ["WORKLOADS", "Context", "Workload"]

@@ -27,6 +27,7 @@ from gitstore.sync.comparing import (
     compare_with,
 )
 from gitstore.sync.others import open_other
+from gitstore.sync.pulling import pull
 from gitstore.sync.sides import Pair, Sides
 from gitstore.sync.standing import remote_standings
 from tests.backends.git.witness import git, reopen
@@ -545,6 +546,23 @@ def test_a_rebased_event_is_recognised(ours: GitEventStore, theirs: Path) -> Non
         (6, None, 4),
         (7, None, 5),
     ]
+
+
+def test_what_a_rebase_replayed_is_recognised(
+    ours: GitEventStore, theirs: Path, tmp_path: Path
+) -> None:
+    """By those who still have it as it stood before, whichever side is asked."""
+    ours.flush()
+    before = tmp_path / "before.git"
+    shutil.copytree(ours.exchange.layout.root, before)
+    assert pull(ours, str(theirs), rebase=True).adoption.rebased["task-ünï 50%"].replayed == 2
+    one, pairs = both_sides(ours, before, "task-ünï 50%")
+    assert one == ("task-ünï 50%", "diverged", 3, 2, 1, 2)
+    assert [(p.there, p.here) for p in pairs] == [(None, 3), (2, 4), (3, None)]
+    with reopen(before) as there:
+        one, pairs = both_sides(there, ours.exchange.layout.root, "task-ünï 50%")
+    assert one == ("task-ünï 50%", "diverged", 2, 3, 1, 2)
+    assert [(p.there, p.here) for p in pairs] == [(3, None), (4, 2), (None, 3)]
 
 
 def test_the_same_events_in_another_order(ours: GitEventStore, theirs: Path) -> None:
