@@ -125,7 +125,7 @@ def test_two_machines_see_what_the_readme_shows(
         on_a_terminal(f"sc-events {recorded.format(kind)}")
     on_a_terminal("sc-events remote machine laptop")
     blocks = re.findall(r"```text\n(.*?)```", section, re.DOTALL)
-    for name, block in zip(("ada", "bob", "ada"), blocks, strict=True):
+    for name, block in zip(("ada", "bob", "ada", "ada", "bob"), blocks, strict=True):
         monkeypatch.setenv("HOME", str(machines[name]))
         for part in block.split("$ ")[1:]:
             command, _, expected = part.partition("\n")

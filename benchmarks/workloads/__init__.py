@@ -8,6 +8,7 @@ from benchmarks.workloads import (
     machines,
     million,
     reads,
+    rebases,
     startup,
     sustained,
     types,
@@ -31,6 +32,7 @@ WORKLOADS: dict[str, Workload] = {
     "upkeep": upkeep.run,
     "machines": machines.run,
     "checkpoints": checkpoints.run,
+    "rebases": rebases.run,
 }
 
 __all__ = ["WORKLOADS", "Context", "Workload"]

@@ -1,7 +1,7 @@
 """Comparing: where our streams and those of another store agree, are ahead, or forked.
 
 Nothing is written into the other, and nothing of it is adopted. Streams whose tips are equal are
-equal, and not read.
+equal, and not read; of those that forked, both sides are searched for events they share.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from gitstore.backends.git.store import GitEventStore
 from gitstore.core.errors import EventStoreError, StoreCorrupted, UnsupportedFormat
 from gitstore.core.names import decode_name, encode_name, is_hashed
 from gitstore.sync.others import Basis, Other, open_other
+from gitstore.sync.shared import shared
 
 _EVERY = 100
 
@@ -42,7 +43,10 @@ class StreamNotFound(EventStoreError):
 class Compared(NamedTuple):
     """One stream: the fields of a ``Relation``, ``None`` where only a fetch can tell.
 
-    ``stream``: its name; the encoded one where that is a hash, and a fetch must tell the true one.
+    - ``stream``: its name; the encoded one where that is a hash, and only a fetch tells the true
+      one.
+    - ``same``: how many of the ``ahead`` are among the ``behind`` as well, by id and content, on
+      other parents: what a rebase leaves behind, and the next one drops.
     """
 
     stream: str
@@ -50,6 +54,7 @@ class Compared(NamedTuple):
     ahead: int | None
     behind: int | None
     fork: int | None
+    same: int | None = 0
 
     @property
     def is_known(self) -> bool:
@@ -182,8 +187,13 @@ class _Comparer:
 
     def _differing(self, stream: str, tip: str) -> Compared:
         if not self._other.holds(tip):
-            return Compared(stream, "behind-or-diverged", None, None, None)
-        return Compared(stream, *relate(self._parts, stream, tip, self._other.objects.read))
+            return Compared(stream, "behind-or-diverged", None, None, None, None)
+        read = self._other.objects.read
+        relation = relate(self._parts, stream, tip, read)
+        if relation.state != "diverged":
+            return Compared(stream, *relation)
+        same = sum(1 for _ in shared(self._parts, stream, tip, relation, read))
+        return Compared(stream, *relation, same)
 
     def _only_there(self, name: str, tip: str) -> Compared:
         if self._other.holds(tip):

@@ -100,6 +100,17 @@ _ELSEWHERE = (
 )
 """A clone of that hub recorded two events and pushed them; here one was recorded since."""
 
+_FORKED = (
+    *_HUB,
+    "sc-events push -f minimal",
+    *_ELSEWHERE,
+    "sc-events append session-1 Noted --id n-4 --time 2026-11-20T11:00:00Z",
+    "sc-events append session-1 Noted --id n-5 --time 2026-11-20T11:00:00Z --store copy.git",
+    "sc-events append session-1 Noted --id n-4 --time 2026-11-20T11:00:00Z --store copy.git",
+    "git --git-dir copy.git push --quiet origin 'refs/streams/*:refs/streams/*'",
+)
+"""Two streams that went on differently there; of one, theirs has what was recorded here."""
+
 CASES = [
     case("sc-events.help", "sc-events --help"),
     case("sc-events.version", "sc-events --version"),
@@ -577,6 +588,45 @@ CASES = [
         "git --git-dir copy.git bundle create --quiet news.bundle --all",
         "sc-events pull news.bundle",
     ),
+    case(
+        "pull.rebase",
+        *_FORKED,
+        "sc-events pull --rebase --dry-run",
+        "COLUMNS=60 sc-events pull --rebase --dry-run",
+        "sc-events pull --rebase --stream session-1",
+        "sc-events pull --rebase",
+        "sc-events pull --rebase",
+        "sc-events push",
+        "git --git-dir hub.git log -1 --format=%B refs/streams/task-AUTH-001",
+    ),
+    case(
+        "pull.rebase-formats",
+        *_FORKED,
+        "sc-events pull --dry-run -f json",
+        "sc-events pull --rebase --dry-run -f json",
+        "sc-events pull --rebase --dry-run | cat",
+        "sc-events pull --rebase -f minimal",
+    ),
+    case(
+        "pull.rebase-conflict",
+        *_TWO_SIDES,
+        "sc-events pull other.git --rebase",
+        "sc-events pull other.git --rebase | cat",
+    ),
+    case(
+        "pull.rebase-kept",
+        "cp -r ~/.scopecraft/events.git other.git",
+        *(
+            f"sc-events append session-1 Noted --id {i} {_AT}{store}"
+            for store, ids in (("", ("n-1", "n-2")), (" --store other.git", ("n-2", "n-1")))
+            for i in ids
+        ),
+        "sc-events compare other.git --stream session-1",
+        "cp -r ~/.scopecraft/events.git mine.git",
+        "sc-events pull mine.git --rebase --store other.git",
+        "sc-events pull other.git --rebase",
+        "sc-events pull other.git --rebase --stream session-1",
+    ),
     case("pull.empty", "sc-events pull", store="nothing"),
     case(
         "pull.errors",
@@ -586,6 +636,10 @@ CASES = [
         "sc-events pull hbu",
         "sc-events pull data.json",
         "sc-events pull --timeout soon",
+        "sc-events pull --stream task-AUTH-001",
+        "git init --quiet --bare gone.git",
+        "sc-events push | cat",
+        "sc-events pull --rebase --stream task-AUTH-001 --stream task-AUTH-009",
     ),
     case("compare.help", "sc-events compare --help"),
     case(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -31,7 +32,7 @@ def test_the_streams(cli: Cli, both: tuple[Path, Path]) -> None:
     ran = cli("compare", "--store", a, b)
     assert ran.code == 3
     streams = {line["stream"]: line for line in ran.jsonl}
-    assert list(streams["task-AUTH-001"]) == ["stream", "state", "ahead", "behind", "fork"]
+    assert list(streams["task-AUTH-001"]) == ["stream", "state", "ahead", "behind", "fork", "same"]
     assert streams["only-desk"]["state"] == "only-there"
     assert streams["only-laptop"]["state"] == "only-here"
     forked = streams["task-AUTH-001"]
@@ -40,6 +41,7 @@ def test_the_streams(cli: Cli, both: tuple[Path, Path]) -> None:
     assert ran.err == (
         f"{total} streams compared with {b}: 1 diverged, {total - 3} identical, "
         "1 only here, 1 only there\n"
+        f"Hint: `sc-events pull {b} --rebase` puts 1 event of yours after theirs.\n"
     )
 
 
@@ -72,7 +74,9 @@ def test_both_sides_of_a_stream(cli: Cli, both: tuple[Path, Path]) -> None:
     line = ("compare", "--store", a, b, "--stream", "task-AUTH-001")
     ran = cli(*line, "-f", "json")
     assert ran.code == 3
-    assert list(ran.json) == ["stream", "state", "ahead", "behind", "fork", "versions", "twins"]
+    assert list(ran.json) == [
+        "stream", "state", "ahead", "behind", "fork", "same", "versions", "twins",
+    ]  # fmt: skip
     first, second = ran.json["versions"]
     assert (first["ours"]["id"], first["theirs"]["id"]) == ("laptop", "desk")
     assert first["version"] + 1 == second["version"] == ran.json["fork"] + 2
@@ -84,6 +88,48 @@ def test_both_sides_of_a_stream(cli: Cli, both: tuple[Path, Path]) -> None:
     assert cli(*line, "-f", "minimal").lines[0].split("\t")[1:] == [
         "TaskStatusChanged", "laptop", "TaskStatusChanged", "desk",
     ]  # fmt: skip
+
+
+def test_a_rebased_event_is_recognised(cli: Cli, both: tuple[Path, Path]) -> None:
+    """Counted in the list, marked on both sides of the stream, and no id with two contents."""
+    a, b = both
+    same = {"id": "same", "timestamp": datetime(2026, 11, 23, tzinfo=UTC)}
+    for store in both:
+        with reopen(store) as opened:
+            if store == b:
+                opened.append(DomainEvent("task-AUTH-001", "Noted", id="more"))
+            opened.append(DomainEvent("task-AUTH-001", "Renamed", {"n": 1}, **same))
+    streams = cli("compare", "--store", a, b, "-f", "json").json["streams"]
+    assert {one["stream"]: one["same"] for one in streams if one["same"]} == {"task-AUTH-001": 1}
+    ran = cli("compare", "--store", a, b, terminal=True)
+    assert "diverged at version 3 (+2/+3, 1 the same)" in ran.out
+    assert "puts 1 event of yours after theirs, and drops 1 that theirs has, too." in ran.err
+    line = ("compare", "--store", a, b, "--stream", "task-AUTH-001")
+    ran = cli(*line, "-f", "json")
+    assert ran.json["twins"] == []
+    marks = [[(p[s] or {}).get("sameAs") for s in ("ours", "theirs")] for p in ran.json["versions"]]
+    assert marks == [[None, None], [6, None], [None, 5]]
+    shown = cli(*line, terminal=True).out
+    assert "the same as version 6 there" in shown
+    assert "the same as version 5 here" in shown
+    assert "two contents" not in shown
+
+
+def test_all_of_ours_is_there_too(cli: Cli, both: tuple[Path, Path]) -> None:
+    """Where ours was rebased there, a rebase here has only to drop it; the hint says so."""
+    a, b = both
+    event = DomainEvent(
+        "new", "Noted", {"n": 1}, id="n-1", timestamp=datetime(2026, 11, 23, tzinfo=UTC)
+    )
+    for store in both:
+        with reopen(store) as opened:
+            if store == b:
+                opened.append(DomainEvent("new", "Noted", id="n-0"))
+            opened.append(event)
+    err = cli("compare", "--store", a, b, "--stream", "new").err
+    assert err.endswith(
+        f"Hint: `sc-events pull {b} --rebase` drops 1 event of yours, which theirs has, too.\n"
+    )
 
 
 @pytest.mark.parametrize("columns", ["60", "80", "120"])
@@ -132,7 +178,7 @@ def test_a_fetch_tells_the_rest(cli: Cli, both: tuple[Path, Path]) -> None:
     assert "Hint: Only a fetch can tell how far they differ: add --fetch" in ran.err
     ran = cli("compare", "--store", a, "--fetch")
     assert "1 diverged" in ran.err
-    assert "Hint" not in ran.err
+    assert "Hint: Only a fetch" not in ran.err
     assert "hub as of the last fetch, 20" in cli("compare", "--store", a).err
 
 

@@ -27,7 +27,8 @@ from gitstore.sync.comparing import (
     compare_with,
 )
 from gitstore.sync.others import open_other
-from gitstore.sync.sides import Sides
+from gitstore.sync.pulling import pull
+from gitstore.sync.sides import Pair, Sides
 from gitstore.sync.standing import remote_standings
 from tests.backends.git.witness import git, reopen
 from tests.strategies import stream_ids
@@ -110,7 +111,7 @@ def theirs(ours: GitEventStore, tmp_path: Path) -> Path:
 
 def states(found: Comparison) -> dict[str, tuple[object, ...]]:
     """State and counts by stream."""
-    return {one.stream: one[1:] for one in found.streams}
+    return {one.stream: one[1:5] for one in found.streams}
 
 
 def picture(store: Path) -> dict[str, tuple[int, bytes]]:
@@ -269,7 +270,14 @@ def test_it_is_symmetric(ours: GitEventStore, theirs: Path) -> None:
     with reopen(theirs) as store:
         there = compare(store, str(ours.exchange.layout.root))
     mirrored = [
-        Compared(one.stream, MIRRORED.get(one.state, one.state), one.behind, one.ahead, one.fork)  # type: ignore[arg-type]
+        Compared(
+            one.stream,
+            MIRRORED.get(one.state, one.state),  # type: ignore[arg-type]
+            one.behind,
+            one.ahead,
+            one.fork,
+            one.same,
+        )
         for one in there.streams
     ]
     assert list(here.streams) == mirrored
@@ -481,7 +489,7 @@ def test_both_sides_after_the_fork(ours: GitEventStore, theirs: Path) -> None:
 
 
 def test_one_id_with_two_contents(ours: GitEventStore, theirs: Path) -> None:
-    """Field by field, also where ours stands in another stream; equal ones are left out."""
+    """Field by field, also where ours stands in another stream; where it stands is no content."""
     ours.append(event("task-twin", 1, id="twin", data={"n": 1, "t": "x"}, metadata={"userId": "a"}))
     ours.append(event("task-twin", 2, id="same"))
     ours.append(event("note-elsewhere", 1, id="moved", data=[1]))
@@ -491,9 +499,7 @@ def test_one_id_with_two_contents(ours: GitEventStore, theirs: Path) -> None:
         there.append(event("task-twin", 1, id="moved", data=[1.0]))
     _, twins = sides(ours, str(theirs), "task-twin")
     assert dict(twins) == {  # type: ignore[call-overload]
-        "same": {"version": {"ours": 2, "theirs": 1}},
         "twin": {
-            "version": {"ours": 1, "theirs": 2},
             "timestamp": {"ours": "2026-11-23T08:01:00.000Z", "theirs": "2026-11-23T08:05:00.000Z"},
             "data.n": {"ours": 1, "theirs": True},
             "data.z": {"theirs": None},
@@ -501,10 +507,125 @@ def test_one_id_with_two_contents(ours: GitEventStore, theirs: Path) -> None:
         },
         "moved": {
             "streamId": {"ours": "note-elsewhere", "theirs": "task-twin"},
-            "version": {"ours": 1, "theirs": 3},
             "data": {"ours": [1], "theirs": [1.0]},
         },
     }
+
+
+# An event that was rebased is the same event
+
+
+def replayed(ours: GitEventStore, theirs: GitEventStore, stream: str, numbers: range) -> None:
+    """Record the same events on both sides, each on what stands there."""
+    for store in (ours, theirs):
+        store.append_many([event(stream, n, "both") for n in numbers])
+    theirs.flush()
+
+
+def both_sides(ours: GitEventStore, other: Path, stream: str) -> tuple[Compared, list[Pair]]:
+    """How the stream stands, and what is on both sides; no id may have two contents."""
+    with open_other(ours, str(other)) as opened:
+        (one,) = compare_with(ours, opened, [stream]).streams
+        both = Sides(ours, opened, one)
+        assert not list(both.twins())
+        return one, list(both.pairs())
+
+
+def test_a_rebased_event_is_recognised(ours: GitEventStore, theirs: Path) -> None:
+    """By id and content, on both sides, wherever it stands there: all of ours is after theirs."""
+    with reopen(theirs) as there:
+        fill(there, {"task-r": (2, 0, 2)}, "b")
+        fill(ours, {"task-r": (2, 0, 2)}, "a")
+        replayed(ours, there, "task-r", range(10, 13))
+    one, pairs = both_sides(ours, theirs, "task-r")
+    assert one == ("task-r", "diverged", 3, 5, 2, 3)
+    assert [(p.version, p.there, p.here) for p in pairs] == [
+        (3, 5, None),
+        (4, 6, None),
+        (5, 7, 3),
+        (6, None, 4),
+        (7, None, 5),
+    ]
+
+
+def test_what_a_rebase_replayed_is_recognised(
+    ours: GitEventStore, theirs: Path, tmp_path: Path
+) -> None:
+    """By those who still have it as it stood before, whichever side is asked."""
+    ours.flush()
+    before = tmp_path / "before.git"
+    shutil.copytree(ours.exchange.layout.root, before)
+    assert pull(ours, str(theirs), rebase=True).adoption.rebased["task-ünï 50%"].replayed == 2
+    one, pairs = both_sides(ours, before, "task-ünï 50%")
+    assert one == ("task-ünï 50%", "diverged", 3, 2, 1, 2)
+    assert [(p.there, p.here) for p in pairs] == [(None, 3), (2, 4), (3, None)]
+    with reopen(before) as there:
+        one, pairs = both_sides(there, ours.exchange.layout.root, "task-ünï 50%")
+    assert one == ("task-ünï 50%", "diverged", 2, 3, 1, 2)
+    assert [(p.there, p.here) for p in pairs] == [(3, None), (4, 2), (None, 3)]
+
+
+def test_the_same_events_in_another_order(ours: GitEventStore, theirs: Path) -> None:
+    """Both tails hold the same, at the same or other versions: nothing is of one side alone."""
+    both = [event("task-r", n) for n in range(3)]
+    ours.append_many(both)
+    with reopen(theirs) as there:
+        there.append_many(both[::-1])
+    one, pairs = both_sides(ours, theirs, "task-r")
+    assert one == ("task-r", "diverged", 3, 3, 0, 3)
+    assert [(p.there, p.here) for p in pairs] == [(3, 3), (2, 2), (1, 1)]
+
+
+def test_what_waits_in_our_journal_is_recognised(ours: GitEventStore, theirs: Path) -> None:
+    """Before it is in git; and data that lies in a blob is, too."""
+    large = event("task-r", 3, data={"text": "x" * 9_000})
+    with reopen(theirs) as there:
+        there.append_many([event("task-r", 9, "b"), large, event("task-r", 4)])
+    ours.append_many([event("task-r", 4), large])
+    assert both_sides(ours, theirs, "task-r")[0].same == 2
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"data": {"n": 1.0, "side": ""}},
+        {"data": {"n": 1, "side": "", "x": None}},
+        {"data": "x" * 9_000},
+        {"metadata": {"userId": "a"}},
+        {"timestamp": START},
+    ],
+    ids=["a number", "a field", "large", "metadata", "time"],
+)
+def test_other_content_is_another_event(
+    ours: GitEventStore, theirs: Path, other: dict[str, object]
+) -> None:
+    """However little differs: such an id has two contents."""
+    ours.append_many([event("task-r", 0, "a"), event("task-r", 1)])
+    with reopen(theirs) as there:
+        there.append(event("task-r", 1, **other))
+    (one,) = compare(ours, str(theirs), streams=["task-r"]).streams
+    assert one == ("task-r", "diverged", 2, 1, 0, 0)
+    assert len(sides(ours, str(theirs), "task-r")[1]) == 1
+
+
+def test_the_same_id_elsewhere_is_not_the_same_event(ours: GitEventStore, theirs: Path) -> None:
+    """Only what stands after the fork of the stream itself counts."""
+    ours.append_many([event("task-r", 1), event("task-r", 2, "a")])
+    ours.append(event("task-other", 3, id="elsewhere"))
+    with reopen(theirs) as there:
+        there.append_many([event("task-r", 1), event("task-r", 3, id="elsewhere")])
+    (one,) = compare(ours, str(theirs), streams=["task-r"]).streams
+    assert one == ("task-r", "diverged", 1, 1, 1, 0)
+
+
+def test_more_than_are_looked_up_at_once(ours: GitEventStore, theirs: Path) -> None:
+    """Every event of a long tail is recognised."""
+    with reopen(theirs) as there:
+        there.append(event("task-r", 1, "b"))
+        replayed(ours, there, "task-r", range(1_203))
+    one, pairs = both_sides(ours, theirs, "task-r")
+    assert one == ("task-r", "diverged", 1_203, 1_204, 0, 1_203)
+    assert all(p.there == p.version + 1 for p in pairs if p.ours)
 
 
 def test_sides_of_a_history_that_is_none(ours: GitEventStore, theirs: Path) -> None:

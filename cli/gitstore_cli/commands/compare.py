@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -16,7 +16,7 @@ from gitstore_cli.stores import as_git_store, check_present, existing
 if TYPE_CHECKING:
     from gitstore.sync.comparing import Compared, Comparison
 
-_FIELDS = ("stream", "state", "ahead", "behind", "fork")
+_FIELDS = ("stream", "state", "ahead", "behind", "fork", "same")
 _EXAMPLES = """\b
 Examples:
   sc-events compare
@@ -69,11 +69,14 @@ def command(
         ) as there:
             found = compare_with(store, there, wanted, bar)
             bar.stop()
+            clash = False
             if stream is None:
                 _write(env, form, found, only_different=only_different)
             elif one := next(iter(found.streams), None):
-                write_sides(env, form, one, Sides(store, there, one) if one.is_known else None)
+                both = Sides(store, there, one) if one.is_known else None
+                clash = write_sides(env, form, one, both)
     _say(env, found, fetch=fetch)
+    _say_next(env, found, clash=clash)
     return OK if found.ok else DISAGREE
 
 
@@ -90,7 +93,7 @@ def _write(env: Env, form: str, found: Comparison, *, only_different: bool) -> N
     elif form == "jsonl":
         env.stdout.writelines(lines(dict(zip(_FIELDS, one, strict=True)) for one in shown))
     else:
-        for stream, state, *counts in shown:
+        for stream, state, *counts, _ in shown:
             cells = (state, *("" if count is None else str(count) for count in counts), stream)
             env.answer("\t".join(map(printable, cells)))
 
@@ -119,6 +122,27 @@ def _say(env: Env, found: Comparison, *, fetch: bool) -> None:
         env.say(f"Note: {name}, there, is no stream: {why}")
     if not (fetch or all(one.is_known for one in found.streams)):
         env.say("Hint: Only a fetch can tell how far they differ: add --fetch")
+
+
+def _say_next(env: Env, found: Comparison, *, clash: bool) -> None:
+    """What to do about histories that diverged; ``clash``: an event id has two contents."""
+    diverged = [one for one in found.streams if one.state == "diverged"]
+    if clash:
+        env.say("Hint: No rebase drops either of two contents: the stream stays as it is.")
+    elif diverged:
+        env.say(f"Hint: `sc-events pull {found.other} --rebase` {_what_a_rebase_does(diverged)}")
+
+
+def _what_a_rebase_does(diverged: Sequence[Compared]) -> str:
+    """How much of what is only ours goes on top of theirs, and how much stands there already."""
+    from gitstore_cli.render.names import counted
+
+    same = sum(one.same or 0 for one in diverged)
+    own = sum(one.ahead or 0 for one in diverged) - same
+    if not own:
+        return f"drops {counted(same, 'event')} of yours, which theirs has, too."
+    dropped = f", and drops {same:,} that theirs has, too" if same else ""
+    return f"puts {counted(own, 'event')} of yours after theirs{dropped}."
 
 
 def _basis(found: Comparison) -> str:

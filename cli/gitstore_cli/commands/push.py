@@ -128,9 +128,11 @@ def _say(env: Env, report: PushReport) -> None:
     if report.diverged:
         stream = min(report.diverged)
         env.say(f"Hint: `sc-events compare {remote} --stream {stream}` shows both sides.")
+        env.say(f"Hint: `sc-events pull {remote} --rebase` puts yours after theirs; then push.")
     if report.waiting:
         env.say("Hint: `sc-events verify` says what is in the way.")
     newer = len(report.behind) + report.only_there
     if newer:
         env.say(f"{remote} has {counted(newer, 'stream')} with events that are not here.")
-        env.say(f"Hint: sc-events pull {remote}")
+        if not report.diverged:
+            env.say(f"Hint: sc-events pull {remote}")

@@ -42,9 +42,16 @@ def command(env: Env, form: str) -> None:
             git_store = as_git_store(store, "status")
             remotes = remote_standings(git_store)
             _write(env, form, _object(find_place(env), git_store.status(), remotes))
+            _say_next(env, remotes)
         elif form == "json":
             place = find_place(env)
             _write(env, form, {"store": place.where, "why": place.why, **_NO_STORE})
+
+
+def _say_next(env: Env, remotes: list[RemoteStanding]) -> None:
+    for remote in remotes:
+        if remote.diverged:
+            env.say(f"Hint: `sc-events pull {remote.name} --rebase` puts yours after theirs.")
 
 
 def _object(place: Place, status: StoreStatus, remotes: list[RemoteStanding]) -> dict[str, Any]:

@@ -26,10 +26,10 @@ def short_commit(recorded: RecordedEvent) -> str:
 def standing(one: Compared) -> str:
     """``diverged at version 3 (+2/+1)``: how our stream stands to theirs."""
     ahead, behind = one.ahead or 0, one.behind or 0
-    if one.state == "diverged" and not one.fork:
-        return f"diverged, with nothing in common (+{ahead:,}/+{behind:,})"
     if one.state == "diverged":
-        return f"diverged at version {one.fork:,} (+{ahead:,}/+{behind:,})"
+        where = f" at version {one.fork:,}" if one.fork else ", with nothing in common"
+        same = f", {one.same:,} the same" if one.same else ""
+        return f"diverged{where} (+{ahead:,}/+{behind:,}{same})"
     if one.state in {"ahead", "behind"}:
         return f"{one.state} {ahead or behind:,}"
     if one.state in {"only-here", "only-there"} and ahead + behind:

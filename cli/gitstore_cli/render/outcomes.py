@@ -12,7 +12,8 @@ from gitstore_cli.safe import printable
 if TYPE_CHECKING:
     from gitstore.backends.git.relating import Relation
 
-_MOST_ROWS = 20
+MOST_ROWS = 20
+"""Of a table: more are counted."""
 Row = dict[str, Any]
 """One stream (or another ``ref``): its ``state``, and what there is to say of it."""
 
@@ -24,16 +25,20 @@ def left_out(state: str, reasons: Mapping[str, str]) -> Iterator[Row]:
         yield {what: name, "state": state, "why": why}
 
 
-def apart(state: str, relations: Mapping[str, Relation]) -> Iterator[Row]:
-    """Rows of streams that are not the same here and there."""
+def apart(
+    state: str, relations: Mapping[str, Relation], reasons: Mapping[str, str] | None = None
+) -> Iterator[Row]:
+    """Rows of streams that are not the same here and there; ``reasons``: why some stay so."""
     for stream, relation in sorted(relations.items()):
-        yield {
+        row = {
             "stream": stream,
             "state": state,
             "ahead": relation.ahead,
             "behind": relation.behind,
             "fork": relation.fork,
         }
+        why = (reasons or {}).get(stream)
+        yield {**row, "why": why} if why else row
 
 
 def moved(streams: Mapping[str, tuple[int, int]]) -> Iterator[Row]:
@@ -82,7 +87,7 @@ def _write_table(env: Env, rows: Sequence[Row]) -> None:
         Column("Stream", "bold", most=48, least=12, keeps_end=True),
         Column("Versions", most=1000),
     )
-    shown = rows[:_MOST_ROWS]
+    shown = rows[:MOST_ROWS]
     Table(env, columns).write((row["state"], _name(row), _what(row)) for row in shown)
     if len(rows) > len(shown):
         env.say(f"… and {len(rows) - len(shown):,} more")

@@ -19,13 +19,15 @@ if TYPE_CHECKING:
 _PREVIEW = 200  # characters of data that half a terminal could show
 
 
-def write_sides(env: Env, form: str, compared: Compared, sides: Sides | None) -> None:
+def write_sides(env: Env, form: str, compared: Compared, sides: Sides | None) -> bool:
     """Write where the stream stands, then what each side has; ``None``: not known without a fetch.
 
-    The forms for programs are written as they are read, but for ``json``.
+    The forms for programs are written as they are read, but for ``json``. Gives whether an event id
+    with two contents was met, which ``minimal`` has not.
     """
     pairs: Iterable[Pair] = sides.pairs() if sides else ()
-    twins: Iterable[Twins] = sides.twins() if sides else ()
+    met: list[str] = []
+    twins = _noting(met, sides.twins() if sides else ())
     if form == "table":
         _write_table(env, compared, pairs, twins)
     elif form == "json":
@@ -40,18 +42,29 @@ def write_sides(env: Env, form: str, compared: Compared, sides: Sides | None) ->
         for pair in pairs:
             cells = [str(pair.version), *_short(pair.ours), *_short(pair.theirs)]
             env.answer("\t".join(map(printable, cells)))
+    return bool(met)
+
+
+def _noting(met: list[str], twins: Iterable[Twins]) -> Iterator[Twins]:
+    for one in twins:
+        met[:] = [one.ours.event.id or ""]
+        yield one
 
 
 def _pair_object(pair: Pair) -> dict[str, Any]:
     return {
         "version": pair.version,
-        "ours": _event_object(pair.ours),
-        "theirs": _event_object(pair.theirs),
+        "ours": _event_object(pair.ours, pair.there),
+        "theirs": _event_object(pair.theirs, pair.here),
     }
 
 
-def _event_object(recorded: RecordedEvent | None) -> dict[str, Any] | None:
-    return None if recorded is None else {**recorded.event.to_dict(), "commit": recorded.commit}
+def _event_object(recorded: RecordedEvent | None, same: int | None) -> dict[str, Any] | None:
+    """``sameAs``: the version of the same event on the other side, where it has it."""
+    if recorded is None:
+        return None
+    of_both = {} if same is None else {"sameAs": same}
+    return {**recorded.event.to_dict(), "commit": recorded.commit, **of_both}
 
 
 def _twins_object(twins: Twins) -> dict[str, Any]:
@@ -97,9 +110,15 @@ def _value(values: Any, side: str) -> str:
 def _pair_rows(pair: Pair) -> Iterator[tuple[str, str, str]]:
     """The rows of one version: each line of an event beside that of the other."""
     for at, line in enumerate(_LINES):
-        ours, theirs = (line(event) if event else "—" * (at == 0) for event in pair[1:])
+        ours, theirs = (
+            line(event) if event else "—" * (at == 0) for event in (pair.ours, pair.theirs)
+        )
         if ours or theirs:
             yield (f"{pair.version}" * (at == 0), ours, theirs)
+    if pair.there or pair.here:
+        there = f"the same as version {pair.there:,} there" if pair.there else ""
+        here = f"the same as version {pair.here:,} here" if pair.here else ""
+        yield ("", there, here)
 
 
 def _time(recorded: RecordedEvent) -> str:

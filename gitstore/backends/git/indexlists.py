@@ -107,6 +107,17 @@ class IndexLists(IndexFile):
         return {unpack_id(i) if isinstance(i, bytes) else i: commit for i, commit in rows}
 
     @reports_damage
+    def commits_between(self, stream: str, after: int, to: int) -> list[tuple[int, bytes]]:
+        """``(version, commit id)`` of a stream's events with ``after < version <= to``."""
+        rows = self._db().execute(
+            "SELECT version, commit_id FROM events "
+            "WHERE stream = (SELECT id FROM streams WHERE name = ?) AND version > ? "
+            "AND version <= ?",
+            (stream, after, to),
+        )
+        return rows.fetchall()
+
+    @reports_damage
     def tips(self) -> list[tuple[str, int, bytes]]:
         """``(name, version, commit id)`` of where each stream ends in git, in no order; 0.5 µs."""
         rows = self._db().execute("SELECT name, version, commit_id FROM streams WHERE version > 0")

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from gitstore.backends.git.layout import SUPERSEDED
 from gitstore.backends.git.parts import Parts
 from gitstore.backends.git.rows import recorded
 from gitstore.core.event import RecordedEvent
 from gitstore.core.names import encode_name
-
-SUPERSEDED = "refs/superseded/"
-"""Under it, by stream, the tips that a rebase replaced."""
 
 
 class EventPlaces(NamedTuple):
