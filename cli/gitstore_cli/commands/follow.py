@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
+import click
+
 from gitstore_cli import options
 from gitstore_cli.env import Env
 from gitstore_cli.failures import INTERRUPTED, OK
@@ -25,7 +27,12 @@ Examples:
 
 \b
 In jsonl, one flushed line an event: start again with --after and the last
-position that was handled, and no event is missed or seen twice."""
+position that was handled, and no event is missed or seen twice.
+
+\b
+A rebase gives events new places: they are shown once more, with the position
+before (2→7, in JSON "replaces"). To count each event once, follow with
+--superseded and pass over what has "replaces"."""
 
 
 @options.command(
@@ -35,8 +42,15 @@ position that was handled, and no event is missed or seen twice."""
 )
 @options.selection_options
 @options.last_option("Begin with the last N events.")
+@click.option(
+    "--superseded",
+    is_flag=True,
+    help="Leave out nothing: also what a rebase has superseded by now.",
+)
 @options.format_option
-def command(env: Env, form: str, selection: options.Selection, last: int | None) -> int:
+def command(
+    env: Env, form: str, selection: options.Selection, last: int | None, superseded: bool
+) -> int:
     """Show new events as they are recorded, until Ctrl-C.
 
     With --after, begin after that position; with --last, with the last N events.
@@ -49,9 +63,11 @@ def command(env: Env, form: str, selection: options.Selection, last: int | None)
             return OK
         store, was_missing = opened
         with store:
-            start = 0 if was_missing else _start(store, selection, last)
+            start = 0 if was_missing else _start(store, selection, last, superseded)
             with stopped_by_interrupt(stop) as interrupted:
-                events = store.follow(**selection.arguments(start), stop=stop)
+                events = store.follow(
+                    **selection.arguments(start), stop=stop, superseded=superseded
+                )
                 write_events(env, form, events, live=True)
     return INTERRUPTED if interrupted.is_set() else OK
 
@@ -75,13 +91,17 @@ def _open(env: Env, stop: threading.Event) -> tuple[BaseEventStore, bool] | None
     return None
 
 
-def _start(store: BaseEventStore, selection: options.Selection, last: int | None) -> int:
+def _start(
+    store: BaseEventStore, selection: options.Selection, last: int | None, superseded: bool
+) -> int:
     """The position after which to begin."""
     if last is None and selection.after_position is not None:
         return selection.after_position
     # Before the search: what is recorded during it is new.
     start = store.last_position()
     if last:
-        for recorded in store.read_all(**selection.arguments(), limit=last, backwards=True):
+        for recorded in store.read_all(
+            **selection.arguments(), limit=last, backwards=True, superseded=superseded
+        ):
             start = recorded.position - 1
     return start

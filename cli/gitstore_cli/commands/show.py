@@ -13,6 +13,7 @@ from gitstore_cli.failures import Failure
 from gitstore_cli.stores import as_git_store, holding
 
 if TYPE_CHECKING:
+    from gitstore.backends.git.places import EventPlaces
     from gitstore.core.base import BaseEventStore
     from gitstore.core.event import RecordedEvent
 
@@ -21,7 +22,11 @@ _EXAMPLES = """\b
 Examples:
   sc-events show task-AUTH-001@3
   sc-events show 95517ead-a633-51e7-9db3-4bf6c9e18423
-  sc-events show 1a2b3c4"""
+  sc-events show 1a2b3c4
+
+\b
+Of an event that a rebase gave another place: where it is now, where it was,
+and the ref that keeps the commit it had there."""
 
 
 @options.command(epilog=_EXAMPLES, short_help="Show one event with all it carries.")
@@ -31,18 +36,26 @@ def command(env: Env, form: str, event: str) -> None:
     """Show one event, named by its id, its place in a stream, or its commit."""
     from gitstore_cli.render.block import event_block
     from gitstore_cli.render.events import write_events
-    from gitstore_cli.render.jsontext import event_object, pretty
+    from gitstore_cli.render.jsontext import pretty
+    from gitstore_cli.render.superseded import placed_object, places_block
 
     with holding(env, f"event {event!r}") as store:
         recorded = _find(store, event)
         if recorded is None:
             raise Failure(f"there is no event {event!r}", hint=_hint(store, event))
+        places = _places(store, recorded)
         if form == "table":
-            env.answer(event_block(recorded))
+            env.answer(event_block(recorded, places_block(recorded, places) if places else ()))
         elif form == "json":
-            env.answer(pretty(event_object(recorded)))
+            env.answer(pretty(placed_object(recorded, places)))
         else:
             write_events(env, form, [recorded])
+
+
+def _places(store: BaseEventStore, recorded: RecordedEvent) -> EventPlaces | None:
+    if not store.capabilities.commits:
+        return None
+    return as_git_store(store, "a commit").places(recorded.event.id or "")
 
 
 def _find(store: BaseEventStore, name: str) -> RecordedEvent | None:

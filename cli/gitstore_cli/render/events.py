@@ -23,7 +23,7 @@ def write_events(
         from gitstore_cli.render.eventtable import write_table
 
         return write_table(env, events, live=live)
-    counted = _Counted(events)
+    counted = Counted(events)
     texts = array(map(event_object, counted)) if form == "json" else map(_LINE[form], counted)
     for text in texts:
         env.stdout.write(text)
@@ -32,7 +32,9 @@ def write_events(
     return counted.count
 
 
-class _Counted:
+class Counted:
+    """Goes through events and counts them."""
+
     def __init__(self, events: Iterable[RecordedEvent]) -> None:
         self._events = events
         self.count = 0
@@ -47,7 +49,8 @@ def _json_line(recorded: RecordedEvent) -> str:
     return one_line(event_object(recorded)) + "\n"
 
 
-def _minimal_line(recorded: RecordedEvent) -> str:
+def minimal_line(recorded: RecordedEvent, *more: str) -> str:
+    """An event's cells between tabs, and after them ``more``."""
     event = recorded.event
     assert event.timestamp is not None  # a recorded event has one
     cells = (
@@ -57,11 +60,12 @@ def _minimal_line(recorded: RecordedEvent) -> str:
         format_timestamp(event.timestamp),
         event.user_id or "",
         recorded.commit or "",
+        *more,
     )
     return "\t".join(map(printable, cells)) + "\n"
 
 
 _LINE: dict[str, Callable[[RecordedEvent], str]] = {
     "jsonl": _json_line,
-    "minimal": _minimal_line,
+    "minimal": minimal_line,
 }

@@ -21,6 +21,8 @@ _COLUMNS = (
     Column("Commit", "yellow", leaves=1),
     Column("Data", rest=True),
 )
+_NOW = Column("Now", "bold")
+_KEPT = Column("Kept by", "dim", least=18, keeps_end=True, leaves=4)
 # Widths for rows that are still to come.
 _USUAL = (
     "1000",
@@ -31,6 +33,20 @@ _USUAL = (
     "0123456",
     "",
 )
+
+
+def write_superseded_table(env: Env, rows: Iterable[tuple[RecordedEvent, str, str]]) -> int:
+    """The same of superseded events, each with where it is now and the ref that keeps it."""
+    columns = (*_COLUMNS[:4], _NOW, _KEPT, *_COLUMNS[4:])
+    cells = ((_cells(event), now, kept) for event, now, kept in rows)
+    return Table(env, columns).write((*c[:4], now, kept, *c[4:]) for c, now, kept in cells)
+
+
+def _position(recorded: RecordedEvent) -> str:
+    """The position; of an event that a rebase moved here, ``2→7``: where it was before, and is."""
+    if recorded.replaces is None:
+        return str(recorded.position)
+    return f"{recorded.replaces}→{recorded.position}"
 
 
 def write_table(env: Env, events: Iterable[RecordedEvent], *, live: bool) -> int:
@@ -45,7 +61,7 @@ def _cells(recorded: RecordedEvent) -> tuple[str, ...]:
     event = recorded.event
     assert event.timestamp is not None  # a recorded event has one
     return (
-        str(recorded.position),
+        _position(recorded),
         local_seconds(event.timestamp),
         event.type,
         reference(recorded),

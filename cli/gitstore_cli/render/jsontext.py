@@ -15,12 +15,21 @@ _PAGE = 500
 
 
 def event_object(recorded: RecordedEvent) -> dict[str, Any]:
-    """The event in the interface's form, with its ``position`` and ``commit``."""
-    return {
+    """The event in the interface's form, with its ``position`` and ``commit``.
+
+    Where a rebase has moved it, also ``replaces`` and ``supersededBy``: its positions before and
+    after this one.
+    """
+    given = {
         **recorded.event.to_dict(),
         "position": recorded.position,
         "commit": recorded.commit,
     }
+    if recorded.replaces is not None:
+        given["replaces"] = recorded.replaces
+    if recorded.superseded_by is not None:
+        given["supersededBy"] = recorded.superseded_by
+    return given
 
 
 def one_line(value: Any) -> str:

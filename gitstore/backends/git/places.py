@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from gitstore.backends.git.indexreading import NO_END
 from gitstore.backends.git.layout import SUPERSEDED
 from gitstore.backends.git.parts import Parts
 from gitstore.backends.git.rows import recorded
 from gitstore.core.event import RecordedEvent
+from gitstore.core.filters import EventFilter
 from gitstore.core.names import encode_name
 
 
@@ -43,6 +45,14 @@ def places(parts: Parts, event_id: str) -> EventPlaces | None:
         {p.event.commit: refs[p.tip] for p in past if p.event.commit and p.tip in refs},
         live.origin,
     )
+
+
+def superseded_page(
+    parts: Parts, wanted: EventFilter, after: int, before: int, limit: int, *, backwards: bool
+) -> list[RecordedEvent]:
+    """Superseded events with ``after < position < before``, by position, at most ``limit``."""
+    query = parts.index.plan(wanted, after, before, backwards=backwards)
+    return parts.index.superseded_page(query, after, before, NO_END, limit, every=True)
 
 
 def superseded_refs(parts: Parts, stream: str) -> dict[str, str]:

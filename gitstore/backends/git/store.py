@@ -27,8 +27,8 @@ from gitstore.backends.git.journalschema import JournalRow
 from gitstore.backends.git.layout import StoreLayout
 from gitstore.backends.git.maintaining import Maintainer, MaintainReport
 from gitstore.backends.git.parts import Parts
-from gitstore.backends.git.places import EventPlaces, places
-from gitstore.backends.git.reading import Reader
+from gitstore.backends.git.places import EventPlaces, places, superseded_page
+from gitstore.backends.git.reading import PAGE, Reader
 from gitstore.backends.git.status import StoreStatus, take_status
 from gitstore.backends.git.upkeep import Upkeep
 from gitstore.backends.git.verifying import Verifier, verify_and_repair
@@ -254,6 +254,36 @@ class GitEventStore(BaseEventStore):
         self._check_readable()
         look = partial(places, self._parts, event_id)
         return self._upkeep.with_sound_index(look)
+
+    def superseded(
+        self,
+        wanted: EventFilter | None = None,
+        after_position: int = 0,
+        limit: int | None = None,
+        *,
+        backwards: bool = False,
+    ) -> Iterator[RecordedEvent]:
+        """The superseded events alone, by position, lazily: those ``read_all`` leaves out.
+
+        Each with ``superseded_by``; the arguments are those of ``read_all``.
+        """
+        self._check_readable()
+        filtered = wanted or EventFilter()
+        return self._superseded(filtered, after_position, limit, backwards=backwards)
+
+    def _superseded(
+        self, wanted: EventFilter, after: int, limit: int | None, *, backwards: bool
+    ) -> Iterator[RecordedEvent]:
+        before, left = 2**63 - 1, 2**63 - 1 if limit is None else limit
+        while left > 0:
+            bounds = (after, before, min(left, PAGE))
+            look = partial(superseded_page, self._parts, wanted, *bounds, backwards=backwards)
+            page = self._upkeep.with_sound_index(look)
+            yield from page
+            left -= len(page)
+            if len(page) < PAGE:
+                return
+            after, before = (after, page[-1].position) if backwards else (page[-1].position, before)
 
     def _first_superseded(self, to: int, after: int, through: int) -> tuple[int, int] | None:
         look = partial(self._parts.index.first_superseded, to, after, through)

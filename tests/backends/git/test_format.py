@@ -109,7 +109,7 @@ def test_law_decoding_undoes_encoding(case: tuple[Any, str | None, int]) -> None
     assert found[:8] == event[:8]
     if spilled:
         place = (spilled[1].id, None, len(line), hashlib.sha256(line).hexdigest())
-        assert found[8:] == place
+        assert found[8:12] == place
     else:
         assert found.data == line
     check_canonical(commit.id, found, line)
