@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gitstore.backends.disk.files import DIRECTORY_MODE, sync_directory, sync_file
-from gitstore.backends.git.layout import CHECKPOINTS, StoreLayout
+from gitstore.backends.git.layout import StoreLayout
 from gitstore.backends.git.packedrefs import PackedRefs, packed_content
 from gitstore.core.errors import StoreCorrupted, StoreUnavailable
 
@@ -138,10 +138,8 @@ class Refs:
         Stale is what is ours, or older than ten minutes or than the machine's start.
         """
         refs = self._layout.root / "refs"
-        folders = [self._layout.root, refs, refs / "notes", self._layout.stream_refs]
-        folders.append(self._layout.root / CHECKPOINTS)
-        for folder in folders:
-            for entry in os.scandir(folder) if folder.is_dir() else ():
+        for folder in (self._layout.root, *(Path(where) for where, _, _ in os.walk(refs))):
+            for entry in os.scandir(folder):
                 if entry.name.endswith(".lock") and entry.is_file(follow_symlinks=False):
                     _remove_if_stale(Path(entry.path))
 

@@ -17,7 +17,7 @@ from gitstore.backends.git.commits import (
     encode_commit,
 )
 from gitstore.backends.git.journalschema import JournalRow
-from gitstore.backends.git.replaying import Conflict, Plan, plan, replay
+from gitstore.backends.git.replaying import Conflict, Plan, Standing, plan, replay
 from gitstore.backends.git.rows import row_of
 
 SECOND = 1_000_000
@@ -25,6 +25,7 @@ SPILLED = b'"%b"' % (b"s" * 9_000)
 Tail = list[JournalRow]
 
 FORKS = st.integers(0, 3)
+STANDINGS: st.SearchStrategy[Standing] = st.sampled_from(["ours", "theirs", "either"])
 IDS = st.permutations([f"id-{n}" for n in range(8)])
 
 
@@ -80,11 +81,11 @@ def two_tails(draw: st.DrawFn) -> tuple[Tail, Tail]:
     return tails(draw(FORKS), ours, theirs)
 
 
-@given(two_tails(), st.booleans())
-def test_nothing_is_lost_and_nothing_doubled(two: tuple[Tail, Tail], is_even: bool) -> None:
+@given(two_tails(), STANDINGS)
+def test_nothing_is_lost_and_nothing_doubled(two: tuple[Tail, Tail], stands: Standing) -> None:
     """Every id of either side stands once, in the order of its side, and versions follow."""
     ours, theirs = two
-    found = plan(theirs, ours, is_even=is_even)
+    found = plan(theirs, ours, stands)
     after = result(found)
     assert sorted(ids(after)) == sorted({*ids(ours), *ids(theirs)})
     assert [row.version for row in after] == list(
@@ -101,7 +102,7 @@ def test_nothing_is_lost_and_nothing_doubled(two: tuple[Tail, Tail], is_even: bo
 def test_replays_are_events_as_the_format_has_them(two: tuple[Tail, Tail]) -> None:
     """Each is canonical, continues what is before it, and names where it was first recorded."""
     ours, theirs = two
-    found = plan(theirs, ours, is_even=False)
+    found = plan(theirs, ours, "theirs")
     placed, commits = replay(found.replayed, theirs[-1])
     first = {row.event_id: row.commit_id for row in ours}
     before = theirs[-1]
@@ -127,23 +128,35 @@ def test_an_event_keeps_its_first_origin(two: tuple[Tail, Tail]) -> None:
 def test_both_sides_come_to_the_same_end(two: tuple[Tail, Tail]) -> None:
     """Two stores that rebase at once onto each other, and then again, have the same tip."""
     ours, theirs = two
-    here = result(plan(theirs, ours, is_even=True))
-    there = result(plan(ours, theirs, is_even=True))
+    here = result(plan(theirs, ours, "either"))
+    there = result(plan(ours, theirs, "either"))
     if here[0].commit_id == there[0].commit_id:  # a tie: both chose the same at once
         assert here == there
         return
-    ends = [result(plan(there, here, is_even=True)), result(plan(here, there, is_even=True))]
+    ends = [result(plan(there, here, "either")), result(plan(here, there, "either"))]
     assert ends[0] == ends[1]
 
 
-@pytest.mark.parametrize("is_even", [True, False], ids=["store", "plain repository"])
-def test_of_equal_tails_the_smaller_tip_stands_among_stores(is_even: bool) -> None:
-    """Against a plain repository theirs stands, for it moves by pushes only."""
+def test_of_equal_tails_the_smaller_tip_stands() -> None:
+    """Unless one of them is known to stand for good: then that one does, on both sides."""
     one, other = tails(1, ["id-1", "id-2"], ["id-2", "id-1"])
     smaller, larger = sorted((one, other), key=lambda tail: tail[-1].commit_id)
-    assert plan(larger, smaller, is_even=is_even).kept is is_even
-    assert not plan(smaller, larger, is_even=is_even).kept
-    assert result(plan(smaller, larger, is_even=is_even)) == smaller
+    assert plan(larger, smaller, "either").kept
+    assert result(plan(smaller, larger, "either")) == smaller
+    for theirs, ours in ((smaller, larger), (larger, smaller)):
+        assert result(plan(theirs, ours, "theirs")) == theirs
+        assert result(plan(theirs, ours, "ours")) == ours
+
+
+@given(two_tails(), STANDINGS)
+def test_who_brings_nothing_new_changes_nothing(two: tuple[Tail, Tail], stands: Standing) -> None:
+    """An idle store that knows less never rewrites ours, unless its history stands for good."""
+    ours, theirs = two
+    found = plan(theirs, ours, stands)
+    if set(ids(theirs)) < set(ids(ours)):
+        assert found.kept is (stands != "theirs")
+    elif not set(ids(theirs)) <= set(ids(ours)):
+        assert not found.kept
 
 
 def test_an_id_with_two_contents_is_a_conflict() -> None:
@@ -151,7 +164,7 @@ def test_an_id_with_two_contents_is_a_conflict() -> None:
     ours, theirs = tails(0, ["id-1", "id-2"], ["id-3", "id-2"])
     theirs[1] = theirs[1]._replace(data=b'{"other":1}')
     with pytest.raises(Conflict, match="id-2") as caught:
-        plan(theirs, ours, is_even=True)
+        plan(theirs, ours, "either")
     assert caught.value.event_id == "id-2"
 
 
