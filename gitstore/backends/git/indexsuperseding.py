@@ -139,8 +139,11 @@ def insert_in_turn(db: sqlite3.Connection, values: Sequence[Values]) -> list[int
     ends: dict[object, int] = {}
     open_rebases: dict[object, int] = {}
     new: list[int] = []
+    last = db.execute("SELECT ifnull(max(position), 0) FROM every_event").fetchone()[0]
     for number, row in enumerate(values):
-        if _is_here(db, row):
+        position = row[_POSITION]
+        assert isinstance(position, int)
+        if position <= last and _is_here(db, row):
             continue
         stream, version = row[_STREAM], row[_VERSION]
         assert isinstance(version, int)

@@ -206,8 +206,13 @@ def _trailers(event: Event) -> Iterable[str]:
         yield f"Event-Metadata: {canonical(rest).decode()}\n"
 
 
-def encode(event: Event, parent: str | None = None, parent_date: int = 0) -> Encoded:
-    """An event as a commit upon ``parent``, whose committer date is ``parent_date``."""
+def encode(
+    event: Event, parent: str | None = None, parent_date: int = 0, origin: str | None = None
+) -> Encoded:
+    """An event as a commit upon ``parent``, whose committer date is ``parent_date``.
+
+    ``origin``: of an event that a rebase recorded again, the commit that recorded it first.
+    """
     _check(event)
     _need((event["version"] == 1) == (parent is None), "version 1 and only it has no parent")
     date = _date(event["timestamp"])
@@ -226,6 +231,7 @@ def encode(event: Event, parent: str | None = None, parent_date: int = 0) -> Enc
     subject = f"{event['type']} {event['streamId']}@{event['version']}"
     start = f"{headers}\n{subject}\n\n".encode()
     commit = start + line + b"\n\n" + "".join(_trailers(event)).encode()
+    commit += f"Event-Origin: {origin}\n".encode() if origin else b""
     return Encoded(commit, tree, blob, committed)
 
 
@@ -235,7 +241,8 @@ def encode(event: Event, parent: str | None = None, parent_date: int = 0) -> Enc
 def decode(commit: bytes, blob: bytes | None = None, parent_date: int | None = None) -> Event:
     """The event of a commit, refused unless encoding it gives these very bytes.
 
-    Where ``parent_date`` is not known, every date of the parent is granted.
+    Its origin is not among what is given. Where ``parent_date`` is not known, every date of the
+    parent is granted.
     """
     headers = _HEADERS.match(commit)
     _need(headers, "headers")
@@ -252,7 +259,9 @@ def decode(commit: bytes, blob: bytes | None = None, parent_date: int | None = N
         raise RefusedError("message") from error
     parent = headers["parent"].decode() if headers["parent"] else None
     date = int(headers["date"]) if parent and parent_date is None else parent_date or 0
-    _need(encode(event, parent, date).commit == commit, "not the canonical bytes")
+    last = re.search("\nEvent-Origin: ([0-9a-f]{40})\n$", trailers)
+    origin = last[1] if last else None
+    _need(encode(event, parent, date, origin).commit == commit, "not the canonical bytes")
     return event
 
 
@@ -266,7 +275,7 @@ def _fields(text: str) -> Event:
     values: dict[str, str] = {}
     for line in text.removesuffix("\n").split("\n"):
         name, colon, value = line.partition(": ")
-        known = name in {"Event-Id", "Event-Time", "Event-Metadata", *_TRAILERS}
+        known = name in {"Event-Id", "Event-Time", "Event-Metadata", "Event-Origin", *_TRAILERS}
         if not known and colon and re.fullmatch("[A-Za-z0-9-]+", name):
             raise NewerError(f"the trailer {name}")
         _need(known and colon and name not in values, "no trailer, or one twice")
@@ -315,6 +324,11 @@ def fill(vectors: dict[str, Any]) -> dict[str, Any]:
             made = encode(expand(vector["event"]), parent, date)
             vector |= {"parent": parent, "commit": made.id, "committerDate": made.date}
             parent, date = made.id, made.date
+    for vector in vectors["replays"]:
+        made = encode(
+            expand(vector["event"]), vector["parent"], vector["parentDate"], vector["origin"]
+        )
+        vector |= {"commit": made.id, "committerDate": made.date}
     return vectors
 
 
@@ -327,7 +341,8 @@ def text_of(vectors: dict[str, Any]) -> str:
         head = json.dumps({"about": stream["about"], "ref": stream["ref"]})
         streams.append(f'{head[:-1]}, "events": [\n{rows}\n]}}')
     body = ",\n".join(streams)
-    return f'{{"about": {about},\n"streams": [\n{body}\n]}}\n'
+    replays = ",\n".join(json.dumps(vector) for vector in vectors["replays"])
+    return f'{{"about": {about},\n"streams": [\n{body}\n],\n"replays": [\n{replays}\n]}}\n'
 
 
 if __name__ == "__main__":

@@ -12,7 +12,13 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gitstore import DomainEvent, open_store
-from gitstore.backends.git.commits import check_canonical, check_follows, decode_commit
+from gitstore.backends.git.commits import (
+    MalformedCommit,
+    check_canonical,
+    check_follows,
+    decode_commit,
+    encode_commit,
+)
 from gitstore.backends.git.store import GitEventStore
 from gitstore.core import canonical
 from gitstore.core.errors import InvalidEvent
@@ -24,6 +30,9 @@ from tests.strategies import floats, json_values, stream_ids
 
 FILE = Path(__file__).parents[2] / "vectors.json"
 STREAMS = json.loads(FILE.read_text())["streams"]
+REPLAYS = [
+    pytest.param(vector, id=vector["about"]) for vector in json.loads(FILE.read_text())["replays"]
+]
 DATES = {v["commit"]: v["committerDate"] for stream in STREAMS for v in stream["events"]}
 VECTORS = [
     pytest.param(vector, id=f"{number}-{vector['about']}")
@@ -91,6 +100,44 @@ def test_the_commit_gives_the_event(vector: dict[str, Any]) -> None:
     assert found.parent == vector["parent"]
     assert found.date == vector["committerDate"]
     assert witness.decode(objects.commit, objects.blob, parent_date) == event
+
+
+@pytest.mark.parametrize("vector", REPLAYS)
+def test_a_replayed_event_names_its_origin(vector: dict[str, Any]) -> None:
+    """Library and witness make the same commit of an event that a rebase records again."""
+    event = witness.expand(vector["event"])
+    objects = witness.encode(event, vector["parent"], vector["parentDate"], vector["origin"])
+    assert objects.id == vector["commit"]
+    found = decode_commit(objects.commit)
+    assert found.origin == vector["origin"]
+    data = objects.blob if found.data is None else found.data
+    assert data is not None
+    check_canonical(objects.id, found, data)
+    check_follows(found, vector["parentDate"])
+    assert encode_commit(found, data)[-1].content == objects.commit
+    assert witness.decode(objects.commit, objects.blob, vector["parentDate"]) == event
+
+
+@pytest.mark.parametrize(
+    "swap",
+    [
+        (b"Event-Origin: 1", b"Event-Origin: G"),
+        (b"Event-Origin: 1", b"Event-Origin: "),
+        (b"Event-Time", b"Event-Origin: %b\nEvent-Time" % (b"2" * 40)),
+    ],
+    ids=["no hex", "too short", "out of place"],
+)
+def test_an_origin_out_of_form_is_refused(swap: tuple[bytes, bytes]) -> None:
+    """40 hex digits, once, as the last trailer."""
+    vector = REPLAYS[0].values[0]
+    assert isinstance(vector, dict)
+    made = witness.encode(
+        witness.expand(vector["event"]), vector["parent"], vector["parentDate"], vector["origin"]
+    )
+    with pytest.raises(MalformedCommit):
+        decode_commit(made.commit.replace(*swap))
+    with pytest.raises(witness.RefusedError):
+        witness.decode(made.commit.replace(*swap))
 
 
 def test_streams_have_their_refs(store: GitEventStore, path: Path) -> None:
