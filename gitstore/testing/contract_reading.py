@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import threading
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from gitstore.core.base import BaseEventStore
+from gitstore.core.errors import ForeignCheckpoint
 from gitstore.core.event import DomainEvent
 from gitstore.testing.support import (
     at,
@@ -231,6 +234,33 @@ class ReadingContract:
         fill(store, "a", 2)
         store.append_many([happened("b")] * 3)
         assert store.last_position() == 5
+
+    def test_without_a_rebase_nothing_is_superseded(self, store: BaseEventStore) -> None:
+        """Asking for superseded events changes no read, and the epoch is 0."""
+        for stream in "abab":
+            store.append(happened(stream))
+        events = list(store.read_all())
+        assert list(store.read_all(superseded=True)) == events
+        backwards = store.read_all(1, streams="a", limit=2, backwards=True, superseded=True)
+        assert list(backwards) == [events[2]]
+        stop = threading.Event()
+        following = store.follow(superseded=True, stop=stop)
+        assert [next(following) for _ in events] == events
+        stop.set()
+        assert all(event.replaces is event.superseded_by is None for event in events)
+        assert store.epoch == 0
+
+    def test_a_reader_goes_on_from_its_checkpoint(self, store: BaseEventStore) -> None:
+        """After the last event it has handled; a checkpoint of another store is refused."""
+        fill(store, "a", 3)
+        checkpoint = store.checkpoint()
+        for recorded in store.read_all(limit=2):
+            checkpoint = checkpoint.after(recorded)
+        assert store.resume(checkpoint) == checkpoint
+        assert positions(store.read_all(store.resume(checkpoint).position)) == [3]
+        for wrong in (replace(checkpoint, store_id="other"), replace(checkpoint, position=4)):
+            with pytest.raises(ForeignCheckpoint):
+                store.resume(wrong)
 
     def test_order_is_arrival_not_time(self, store: BaseEventStore) -> None:
         """An event that happened earlier keeps its time, and stands where it arrived."""

@@ -110,6 +110,13 @@ _FORKED = (
     "git --git-dir copy.git push --quiet origin 'refs/streams/*:refs/streams/*'",
 )
 """Two streams that went on differently there; of one, theirs has what was recorded here."""
+_REBASED = (
+    *_HUB,
+    "sc-events push | cat",
+    *_ELSEWHERE,
+    "sc-events pull --rebase | cat",
+)
+"""The event that was recorded here since stands after theirs now."""
 
 CASES = [
     case("sc-events.help", "sc-events --help"),
@@ -255,7 +262,25 @@ CASES = [
         "sc-events list -f xml",
         "sc-events list more",
     ),
+    case(
+        "list.superseded",
+        *_REBASED,
+        "sc-events list --stream task-AUTH-001",
+        "sc-events list --superseded",
+        "sc-events list --superseded --type TaskRenamed -f json",
+        "sc-events list --superseded -f minimal",
+        "sc-events list --superseded --last 1 | cat",
+        "sc-events list --superseded --type Nope",
+    ),
     case("show.help", "sc-events show --help"),
+    case(
+        "show.rebased",
+        *_REBASED,
+        "sc-events show n-3",
+        "sc-events show n-3 -f json",
+        "sc-events show 17712fb",
+        "sc-events show n-3 -f minimal",
+    ),
     case("show.terminal", "sc-events show task-AUTH-001@2", "sc-events show id-4"),
     case(
         "show.wide",
@@ -312,6 +337,12 @@ CASES = [
         interrupt_after=15,
     ),
     case("follow.minimal", "sc-events follow --after 0 -f minimal | cat", interrupt_after=6),
+    case(
+        "follow.rebased",
+        *_REBASED,
+        "sc-events follow --last 3 -f table | cat",
+        interrupt_after=4,
+    ),
     case("follow.empty", "sc-events follow | cat", store="nothing", interrupt_after=3),
     case(
         "follow.errors",
