@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
-from gitstore.backends.git.layout import FEEDS, FORMAT, STREAMS, TYPES
+from gitstore.backends.git.layout import FEED, FEEDS, FORMAT, STREAMS, TYPES
 from gitstore.backends.git.repository import check_format_commit, format_objects
 from gitstore.core.errors import UnsupportedFormat
 from gitstore.sync.transport import Transport
@@ -20,13 +20,15 @@ class Theirs:
 
     ``others`` counts branches and tags only: people's work, which is none of ours. ``lost``: refs
     whose objects the other end does not give, and why. ``known``: what was tracked of a remote when
-    it was looked at.
+    it was looked at. ``is_store``: it is the store of another machine, which has a feed of its own,
+    and not a repository that only moves by pushes.
     """
 
     refs: dict[str, str]
     others: int
     lost: dict[str, str] = field(default_factory=dict)
     known: dict[str, str] = field(default_factory=dict)
+    is_store: bool = False
 
     @property
     def is_empty(self) -> bool:
@@ -60,7 +62,8 @@ def sort_out(refs: dict[str, str]) -> Theirs:
         for name, tip in refs.items()
         if name.startswith((STREAMS, FEEDS)) or name in {FORMAT, TYPES}
     }
-    return Theirs(ours, sum(name.startswith(_WORK) for name in refs.keys() - ours.keys()))
+    others = sum(name.startswith(_WORK) for name in refs.keys() - ours.keys())
+    return Theirs(ours, others, is_store=FEED in refs)
 
 
 def check_format(where: str, theirs: Theirs, read: Callable[[str], bytes]) -> None:

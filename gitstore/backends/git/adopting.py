@@ -23,11 +23,11 @@ from gitstore.backends.git.journal import JournalDamaged
 from gitstore.backends.git.journalschema import JournalRow
 from gitstore.backends.git.objects import Objects
 from gitstore.backends.git.parts import Parts
-from gitstore.backends.git.relating import Relation, head_of_stream
+from gitstore.backends.git.relating import Relation, commit_at, head_of_stream
 from gitstore.backends.git.rows import NO_HEAD
 from gitstore.core.errors import StoreUnavailable
 
-_IDS_AT_ONCE = 500
+IDS_AT_ONCE = 500
 _EVERY = 100
 
 
@@ -45,11 +45,13 @@ class Candidate:
 class Checked:
     """What becomes of foreign tips, as far as checking says.
 
-    ``candidates``: by number of the chain; ``known``: refs whose tips are in our own chain;
-    ``diverged``: refs, with stream and relation; ``refused``: refs, with what is wrong.
+    ``candidates``: by number of the chain; ``forks``: the same of diverged streams that are to be
+    rebased; ``known``: refs whose tips are in our own chain; ``diverged``: refs, with stream and
+    relation; ``refused``: refs, with what is wrong.
     """
 
     candidates: dict[int, Candidate] = field(default_factory=dict)
+    forks: dict[int, Candidate] = field(default_factory=dict)
     known: list[str] = field(default_factory=list)
     diverged: dict[str, tuple[str, Relation]] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
@@ -70,6 +72,7 @@ class Adopter:
         self._parts = parts
         self._flusher = flusher
         self._on_recorded = on_recorded
+        self._rebases: Callable[[str], bool] = lambda _stream: False
         self._seen = -1
         """The highest position given when the rows were last held against what is here."""
 
@@ -80,12 +83,15 @@ class Adopter:
         arrivals: Arrivals,
         progress: Progress = silent,
         apart: Path | None = None,
+        rebases: Callable[[str], bool] = lambda _stream: False,
     ) -> Checked:
         """Check the chains of stream refs' ``tips``; the rows of those that pass are put aside.
 
         ``objects``: where foreign commits are read. ``apart``: a folder for the files of other
-        processes, which check what is new here. Needs no lock.
+        processes, which check what is new here. ``rebases``: whether a stream is to be rebased
+        where it diverged; its rows are kept then too. Needs no lock.
         """
+        self._rebases = rebases
         self._seen = self._parts.journal.highest()[1]
         checked = Checked()
         left: list[Job] = []
@@ -112,12 +118,17 @@ class Adopter:
         self, job: Job, head: StreamHead, objects: Objects, arrivals: Arrivals, checked: Checked
     ) -> None:
         rows = new_rows(objects, job.stream, job.tip, head, self._is_ours)
-        _judge(job, arrivals.take(rows), head, arrivals, checked)
+        chain = arrivals.take(rows)
+        _judge(job, chain, head, checked)
+        if chain is not None and job.name in checked.diverged:
+            if self._rebases(job.stream):
+                checked.forks[chain.number] = Candidate(job.name, job.tip, job.stream, chain)
+                arrivals.set_aside(chain.number)
+            else:
+                arrivals.drop(chain.number)
 
     def _is_ours(self, stream: str, version: int, commit: str) -> bool:
-        rows = self._parts.journal.stream_page(stream, version - 1, version, 1, backwards=False)
-        found = rows[0].commit_id if rows else self._parts.index.commit_at(stream, version)
-        return found is not None and found.hex() == commit
+        return commit_at(self._parts, stream, version) == commit
 
     def _refuse_case_twins(self, checked: Checked, arrivals: Arrivals) -> None:
         """Leave out new streams that the file system takes for another; the first one stays."""
@@ -125,7 +136,7 @@ class Adopter:
             return
         names = [*self._parts.journal.streams(), *self._parts.index.streams(None)]
         folded = {name.casefold(): name for name in names}
-        for candidate in _in_order(checked):
+        for candidate in in_order(checked.candidates):
             twin = folded.setdefault(candidate.stream.casefold(), candidate.stream)
             if twin != candidate.stream:
                 said = f"it differs from {twin!r} in case only, which this file system cannot hold"
@@ -137,9 +148,11 @@ class Adopter:
         Among them the stream that begins first stays.
         """
         twins: dict[int, str] = {}
-        for some in arrivals.ids(_IDS_AT_ONCE) if self._seen else ():
-            held = self._held([event_id for event_id, _, _ in some])
+        for some in arrivals.ids(IDS_AT_ONCE) if self._seen else ():
+            held = held_commits(self._parts, [event_id for event_id, _, _ in some])
             for event_id, commit, number in some:
+                if number in checked.forks:
+                    continue  # held against our own tail, which may have it too, when it is planned
                 if held.get(event_id, commit) != commit:
                     twins[number] = event_id
                 elif event_id in held:
@@ -150,18 +163,13 @@ class Adopter:
         for event_id, number in arrivals.twins():
             ids.setdefault(number, []).append(event_id)
         seen: set[str] = set()
-        for candidate in _in_order(checked):
+        for candidate in in_order({**checked.candidates, **checked.forks}):
             own = ids.get(candidate.chain.number, [])
             first = _first_twin(own, seen)
             if first is None:
                 seen.update(own)
             else:
                 _refuse_twin(candidate, first, checked, arrivals)
-
-    def _held(self, event_ids: list[str]) -> dict[str, bytes]:
-        """The commits here of those of at most 500 event ids that are known."""
-        waiting = {row.event_id: row.commit_id for row in self._parts.journal.by_ids(event_ids)}
-        return self._parts.index.commits_of(event_ids) | waiting
 
     def _check_index(self, candidate: Candidate) -> None:
         """Raise where the index knows an event of a stream that ends before it, as it says."""
@@ -180,17 +188,7 @@ class Adopter:
 
         Raises ``StoreUnavailable`` where the feed cannot be moved; nothing is recorded then.
         """
-        journal = self._parts.journal
-        self._flusher.flush()
-        with self._parts.write_lock.held():
-            # Once more, with nothing coming meanwhile: arrival order needs what waits in front.
-            self._flusher.flush(write_locked=True)
-            last = journal.highest()[1]
-            if last > journal.state().listed:
-                raise StoreUnavailable(
-                    "nothing can be taken in: what was recorded here could not be moved into git",
-                    hint="Nothing is lost: `sc-events status` says what is in the way.",
-                )
+        with settled(self._parts, self._flusher) as last:
             if last != self._seen:
                 passed.update(self._overtaken(rows))
             placed = [
@@ -216,10 +214,36 @@ class Adopter:
             head = head_of_stream(self._parts, stream)
             if (head.version, head.commit) != (row.version - 1, row.parent or b""):
                 yield stream
-        for start in range(0, len(rows), _IDS_AT_ONCE):
-            some = rows[start : start + _IDS_AT_ONCE]
-            held = self._held([row.event_id for row in some])
+        for start in range(0, len(rows), IDS_AT_ONCE):
+            some = rows[start : start + IDS_AT_ONCE]
+            held = held_commits(self._parts, [row.event_id for row in some])
             yield from (row.stream for row in some if row.event_id in held)
+
+
+def held_commits(parts: Parts, event_ids: Sequence[str]) -> dict[str, bytes]:
+    """The commits here of those of at most ``IDS_AT_ONCE`` event ids that are known."""
+    waiting = {row.event_id: row.commit_id for row in parts.journal.by_ids(event_ids)}
+    return parts.index.commits_of(event_ids) | waiting
+
+
+@contextlib.contextmanager
+def settled(parts: Parts, flusher: Flusher) -> Iterator[int]:
+    """Hold the write lock with all that is recorded listed in the feed; the flush lock is held.
+
+    Gives the highest position. What is stuck, see ``Flusher.contested``, waits in the journal
+    still. Raises ``StoreUnavailable`` where the feed cannot be moved.
+    """
+    flusher.flush()
+    with parts.write_lock.held():
+        # Once more, with nothing coming meanwhile: arrival order needs what waits in front.
+        flusher.flush(write_locked=True)
+        last = parts.journal.highest()[1]
+        if last > parts.journal.state().listed:
+            raise StoreUnavailable(
+                "nothing can be taken in: what was recorded here could not be moved into git",
+                hint="Nothing is lost: `sc-events status` says what is in the way.",
+            )
+        yield last
 
 
 @contextlib.contextmanager
@@ -243,27 +267,24 @@ def _check_apart(
         if verdict.fault:
             checked.refused[verdict.job.name] = verdict.fault
         else:
-            _judge(verdict.job, verdict.chain, NO_HEAD, arrivals, checked)
+            _judge(verdict.job, verdict.chain, NO_HEAD, checked)
     return list(left)
 
 
-def _judge(
-    job: Job, chain: Chain | None, head: StreamHead, arrivals: Arrivals, checked: Checked
-) -> None:
+def _judge(job: Job, chain: Chain | None, head: StreamHead, checked: Checked) -> None:
     """What becomes of a sound chain, whose stream ends at ``head`` here."""
     if chain is None:
         checked.known.append(job.name)
     elif chain.first == head.version + 1:
         checked.candidates[chain.number] = Candidate(job.name, job.tip, job.stream, chain)
     else:
-        arrivals.drop(chain.number)
         relation = Relation.of(head.version, chain.last, chain.first - 1)
         checked.diverged[job.name] = (job.stream, relation)
 
 
-def _in_order(checked: Checked) -> list[Candidate]:
+def in_order(candidates: Mapping[int, Candidate]) -> list[Candidate]:
     """The candidates in a stable order: that of their first new events."""
-    return sorted(checked.candidates.values(), key=lambda c: (c.chain.date, c.stream))
+    return sorted(candidates.values(), key=lambda c: (c.chain.date, c.stream))
 
 
 def _first_twin(ids: Sequence[str], seen: Set[str]) -> str | None:
@@ -281,6 +302,8 @@ def _refuse_twin(candidate: Candidate, twin: str, checked: Checked, arrivals: Ar
 
 
 def _refuse(candidate: Candidate, said: str, checked: Checked, arrivals: Arrivals) -> None:
-    del checked.candidates[candidate.chain.number]
+    checked.candidates.pop(candidate.chain.number, None)
+    checked.forks.pop(candidate.chain.number, None)
+    checked.diverged.pop(candidate.name, None)
     arrivals.drop(candidate.chain.number)
     checked.refused[candidate.name] = said

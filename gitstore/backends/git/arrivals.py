@@ -53,6 +53,7 @@ class Arrivals:
         self.files = [] if path is None else [path]
         self._chains = first
         self._dropped: set[int] = set()
+        self._aside: set[int] = set()
         self._waiting: list[tuple[object, ...]] = []
         self._bytes = 0
 
@@ -88,6 +89,19 @@ class Arrivals:
     def drop(self, number: int) -> None:
         """Keep nothing of a chain."""
         self._dropped.add(number)  # looking for its rows now would take a walk through all
+
+    def set_aside(self, number: int) -> None:
+        """Leave a chain out of ``in_order``; ``of_chain`` gives it."""
+        self._aside.add(number)
+
+    def of_chain(self, number: int) -> list[JournalRow]:
+        """The rows of one chain, by version; of one that was taken in by this process."""
+        self._write()
+        self._db.execute("CREATE INDEX IF NOT EXISTS by_chain ON rows(chain, version)")
+        found = self._db.execute(
+            f"SELECT 0, {_COLUMNS} FROM main.rows WHERE chain = ? ORDER BY version", (number,)
+        )
+        return list(map(JournalRow._make, found))
 
     def finish(self) -> None:
         """Write out what is here, for others to open the files; nothing can be taken any more."""
@@ -131,7 +145,8 @@ class Arrivals:
     def in_order(self) -> Iterator[list[JournalRow]]:
         """All rows by committer date, then stream, then version, in chunks of bounded size.
 
-        Where a row will have its position, it has its chain's number.
+        But for those of chains that were set aside. Where a row will have its position, it has its
+        chain's number.
         """
         self._write()
         rows: list[JournalRow] = []
@@ -139,7 +154,7 @@ class Arrivals:
         for values in self._db.execute(
             f"{self._all(f'chain, {_COLUMNS}')} ORDER BY date, stream, version"
         ):
-            if values[0] in self._dropped:
+            if values[0] in self._dropped or values[0] in self._aside:
                 continue
             rows.append(JournalRow._make(values))
             size += len(rows[-1].data)

@@ -14,7 +14,8 @@ import contextlib
 import itertools
 import logging
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
+from pathlib import Path
 
 from gitstore.backends.git import feed
 from gitstore.backends.git.commits import GitObject
@@ -24,6 +25,7 @@ from gitstore.backends.git.packs import clear_leftovers
 from gitstore.backends.git.parts import Parts
 from gitstore.backends.git.refs import RefFailure, RefUpdate
 from gitstore.backends.git.rows import objects_of, row_of_commit
+from gitstore.backends.git.superseding import is_superseded
 from gitstore.core.errors import EventStoreError
 from gitstore.core.names import encode_name
 from gitstore.core.timestamps import to_microseconds
@@ -79,20 +81,47 @@ class Flusher:
         ``rows`` continue the positions. Objects that are in git already need not be given.
         ``ahead``: for streams, commits after ``rows`` at which their refs may stand already.
         """
-        state = self._parts.journal.state()
-        assert self._parts.journal.highest()[1] == state.listed, "something is pending"
-        tip = self._feed_commit(rows, state.feed)
-        keep = self._parts.objects.add([*objects, tip])
-        self._parts.journal.intend(tip.id)
+        base = self._parts.journal.state().feed
+        tip, keep = self._intend(rows, objects, base)
         try:
-            self._finish(rows, tip.id, state.feed, ahead)
+            self._finish(rows, tip, base, ahead)
         except (EventStoreError, OSError) as error:
             # Recorded all the same: an error here would make the caller record it twice.
             _LOG.warning("a batch is recorded, but not in git yet: %s", error)
-            self._parts.journal.finish([], 0, state.feed, (), stay=rows)
+            self._parts.journal.finish([], 0, base, (), stay=rows)
             self._parts.flush_lock.interrupted = True  # its pack's keep mark stays until then
             return
         keep.unlink(missing_ok=True)
+
+    def rebase(
+        self, rows: Sequence[JournalRow], objects: Iterable[GitObject], tips: Mapping[str, str]
+    ) -> None:
+        """The same for rows that take the place of others, of whole streams.
+
+        ``tips``: where each of these streams ends until then; kept under ``refs/superseded/``.
+        None of it ever waits in the journal, where the old rows' versions would be given twice: a
+        ref that cannot be moved is put back later. What this raises after the batch is durable,
+        leaves the batch to be finished by whoever comes next.
+        """
+        base = self._parts.journal.state().feed
+        tip, keep = self._intend(rows, objects, base)
+        try:
+            self._finish(rows, tip, base, tips=tips)
+        except (EventStoreError, OSError):
+            self._parts.flush_lock.interrupted = True
+            raise
+        keep.unlink(missing_ok=True)
+
+    def _intend(
+        self, rows: Sequence[JournalRow], objects: Iterable[GitObject], base: str
+    ) -> tuple[str, Path]:
+        """Make a batch durable; gives its feed commit, and its pack's keep mark."""
+        state = self._parts.journal.state()
+        assert self._parts.journal.highest()[1] == state.listed, "something is pending"
+        tip = self._feed_commit(rows, base)
+        keep = self._parts.objects.add([*objects, tip])
+        self._parts.journal.intend(tip.id)
+        return tip.id, keep
 
     def clear_leftovers(self) -> None:
         """Remove what a crashed flush left behind; call when nothing is pending."""
@@ -185,13 +214,16 @@ class Flusher:
         tip: str,
         base: str,
         ahead: Mapping[str, str] = _NOWHERE,
+        tips: Mapping[str, str] = _NOWHERE,
     ) -> None:
         parts = self._parts
-        stuck = self._move_refs(rows, tip, {base}, ahead)
-        moved = [row for row in rows if row.stream not in stuck]
-        stay = [row for row in rows if row.stream in stuck]
+        stuck = self._move_refs(rows, tip, {base}, ahead, tips)
+        back = self._going_back(rows, stuck)
+        self._is_ahead |= bool(back)  # refs to be put where the index has them
+        moved = [row for row in rows if row.stream not in stuck or row.stream in back]
+        stay = [row for row in rows if row.stream in stuck and row.stream not in back]
         signature = self._signature()
-        if FEED in stuck:
+        if FEED in stuck and not back:
             parts.journal.finish([], 0, base, signature, stay=rows)
             return
         last = rows[-1].position
@@ -200,21 +232,34 @@ class Flusher:
         parts.journal.checkpoint()
         parts.index.checkpoint()
 
+    def _going_back(self, rows: Sequence[JournalRow], stuck: Set[str]) -> set[str]:
+        """Of the streams that are stuck, those whose rows begin at a version the index has.
+
+        A rebase, or what was indexed before a crash: the journal has no place for either.
+        """
+        first: dict[str, int] = {}
+        for row in rows if stuck else ():
+            first.setdefault(row.stream, row.version)
+        heads = {stream: self._parts.index.head(stream) for stream in stuck & first.keys()}
+        return {stream for stream, head in heads.items() if head and first[stream] <= head.version}
+
     def _move_refs(
         self,
         rows: Sequence[JournalRow],
         tip: str,
         bases: set[str],
         ahead: Mapping[str, str] = _NOWHERE,
+        tips: Mapping[str, str] = _NOWHERE,
     ) -> set[str]:
         """Move the stream refs and the feed; gives the streams that did not move.
 
-        Without the feed nothing has left the journal: all of them, and ``FEED`` itself.
+        ``tips``: other commits at which streams' refs may stand. Without the feed nothing has left
+        the journal: all of them, and ``FEED`` itself.
         """
         chains: dict[str, list[JournalRow]] = defaultdict(list)
         for row in rows:
             chains[row.stream].append(row)
-        updates = {_update_of(chain): stream for stream, chain in chains.items()}
+        updates = {_update_of(chain, tips.get(s)): s for s, chain in chains.items()}
         move_feed = RefUpdate(FEED, tip, frozenset({*bases, None}))
         failures = self._parts.refs.move([*updates, move_feed])
         failures = [f for f in failures if not self._put_back(f, updates, ahead)]
@@ -244,7 +289,8 @@ class Flusher:
             if known or self.continues(failure.found, update.new or ""):
                 self._is_ahead = True
                 return True
-            self.quarantine(update.name, failure.found)
+            if not is_superseded(self._parts.refs, update.name, failure.found):
+                self.quarantine(update.name, failure.found)
         again = RefUpdate(update.name, update.new, update.olds | {failure.found})
         return not self._parts.refs.move([again])
 
@@ -286,10 +332,12 @@ class Flusher:
         return feed.encode_feed(parent, max(now, 0), entries)
 
 
-def _update_of(chain: Sequence[JournalRow]) -> RefUpdate:
-    """From the first row's parent, or from any commit of the chain, to its end."""
+def _update_of(chain: Sequence[JournalRow], tip: str | None = None) -> RefUpdate:
+    """From the first row's parent, from ``tip``, or from any commit of the chain, to its end."""
     first = chain[0].parent
     olds = {first.hex() if first else None, *(row.commit_id.hex() for row in chain[:-1])}
+    if tip is not None:
+        olds.add(tip)
     return RefUpdate(
         STREAMS + encode_name(chain[0].stream), chain[-1].commit_id.hex(), frozenset(olds)
     )

@@ -12,6 +12,8 @@ import sqlite3
 from collections.abc import Sequence
 
 from gitstore.backends.git.indexfile import IndexFile, reports_damage
+from gitstore.backends.git.indexschema import unpack_id
+from gitstore.backends.git.journalschema import JournalRow
 
 _INSERT = "INSERT OR IGNORE INTO events VALUES(?,?,?,?,?,?,?,?,?,?,?,?)"
 _SUPERSEDE = """
@@ -53,6 +55,39 @@ class IndexSuperseded(IndexFile):
                 positions,
             )
         )
+
+    @reports_damage
+    def tail(self, stream: str, after: int) -> list[JournalRow | tuple[int, bytes]]:
+        """The rows of a stream with ``version > after``, by version, without parents and dates.
+
+        Position and commit id alone of those whose data or metadata lie in git only.
+        """
+        db = self._db()
+        rows = db.execute(
+            "SELECT position, version, type, time, event_id, commit_id, data, metadata, origin "
+            "FROM events WHERE stream = (SELECT id FROM streams WHERE name = ?) "
+            "AND version > ? ORDER BY version",
+            (stream, after),
+        )
+        return [
+            (position, commit)
+            if data is None or metadata is None
+            else JournalRow(
+                position,
+                stream,
+                version,
+                db.word(kind),
+                time,
+                event_id if isinstance(event_id, str) else unpack_id(event_id),
+                commit,
+                None,
+                0,
+                data,
+                metadata,
+                origin,
+            )
+            for position, version, kind, time, event_id, commit, data, metadata, origin in rows
+        ]
 
 
 def insert(db: sqlite3.Connection, values: Sequence[Values]) -> bool:

@@ -109,7 +109,7 @@ def _fork(
     """The version of the last commit that both have, going down theirs; 0 where there is none."""
 
     def is_ours(version: int, commit: str) -> bool:
-        return version <= head.version and _commit_at(parts, stream, version) == commit
+        return version <= head.version and commit_at(parts, stream, version) == commit
 
     if is_ours(tip.version, theirs):
         return tip.version
@@ -131,7 +131,8 @@ def _read_parent(stream: str, commit: str, version: int, read: Reader) -> EventC
     return event
 
 
-def _commit_at(parts: Parts, stream: str, version: int) -> str | None:
+def commit_at(parts: Parts, stream: str, version: int) -> str | None:
+    """The commit of our ``stream@version``, flushed or not; ``None`` where there is none."""
     waiting = parts.journal.stream_page(stream, version - 1, version, 1, backwards=False)
     found = waiting[0].commit_id if waiting else parts.index.commit_at(stream, version)
     return found.hex() if found else None

@@ -119,8 +119,8 @@ def head_of(row: JournalRow) -> StreamHead:
     return StreamHead(row.version, row.commit_id, row.date)
 
 
-def recorded(row: JournalRow) -> RecordedEvent:
-    """The recorded event of a row."""
+def recorded(row: JournalRow, replaces: int | None = None) -> RecordedEvent:
+    """The recorded event of a row; ``replaces``: the position it had before a rebase."""
     return trusted_event(
         row.stream,
         row.type,
@@ -131,4 +131,5 @@ def recorded(row: JournalRow) -> RecordedEvent:
         row.version,
         row.position,
         row.commit_id.hex(),
+        replaces,
     )
