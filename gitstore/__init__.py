@@ -16,12 +16,15 @@ if TYPE_CHECKING:
     from gitstore._version import __version__
     from gitstore.backends.opening import open_store
     from gitstore.core.base import BaseEventStore
+    from gitstore.core.checkpoint import Checkpoint
     from gitstore.core.errors import (
         DuplicateEventId,
         EventStoreError,
         FlushFailed,
+        ForeignCheckpoint,
         InvalidEvent,
         PartialDuplicate,
+        StaleCheckpoint,
         StoreCorrupted,
         StoreNotFound,
         StoreUnavailable,
@@ -38,15 +41,18 @@ __all__ = [
     "STREAM_EXISTS",
     "BaseEventStore",
     "Capabilities",
+    "Checkpoint",
     "DomainEvent",
     "DuplicateEventId",
     "EventStore",
     "EventStoreError",
     "ExpectedVersion",
     "FlushFailed",
+    "ForeignCheckpoint",
     "InvalidEvent",
     "PartialDuplicate",
     "RecordedEvent",
+    "StaleCheckpoint",
     "StoreCorrupted",
     "StoreNotFound",
     "StoreUnavailable",
@@ -60,6 +66,7 @@ _HOME = {
     "__version__": "gitstore._version",
     "open_store": "gitstore.backends.opening",
     "BaseEventStore": "gitstore.core.base",
+    "Checkpoint": "gitstore.core.checkpoint",
     "DomainEvent": "gitstore.core.event",
     "RecordedEvent": "gitstore.core.event",
     "Capabilities": "gitstore.core.protocol",

@@ -20,15 +20,18 @@ NAMES = {
     "STREAM_EXISTS",
     "BaseEventStore",
     "Capabilities",
+    "Checkpoint",
     "DomainEvent",
     "DuplicateEventId",
     "EventStore",
     "EventStoreError",
     "ExpectedVersion",
     "FlushFailed",
+    "ForeignCheckpoint",
     "InvalidEvent",
     "PartialDuplicate",
     "RecordedEvent",
+    "StaleCheckpoint",
     "StoreCorrupted",
     "StoreNotFound",
     "StoreUnavailable",
@@ -41,12 +44,17 @@ NAMES = {
 # Name, default: in this order by place; after "*" by name only.
 READ_ALL = (
     "after_position=0, types=None, streams=None, categories=None, since=None, until=None, "
-    "limit=None, backwards=False, *, users=None, correlations=None"
+    "limit=None, backwards=False, *, users=None, correlations=None, "
+    "superseded=False"
 )
 SIGNATURES = {
     "DomainEvent": "stream_id, type, data=None, metadata=None, id=None, timestamp=None, "
     "version=None",
-    "RecordedEvent": "event, position, commit=None",
+    "RecordedEvent": "event, position, commit=None, replaces=None, superseded_by=None",
+    "Checkpoint": "store_id, epoch, position",
+    "Checkpoint.after": "self, recorded, *, superseded=False",
+    "Checkpoint.to_dict": "self",
+    "Checkpoint.from_dict": "given",
     "Capabilities": "durable, multi_process, commits",
     "open_store": "where=None, *, create=True, flush='background'",
     "EventStore.append": "self, event, expected_version=<Expectation.ANY: 'any'>",
@@ -55,8 +63,9 @@ SIGNATURES = {
     "backwards=False",
     "EventStore.read_all": f"self, {READ_ALL}",
     "EventStore.follow": "self, "
-    + READ_ALL.replace("limit=None, backwards=False, ", "")
-    + ", stop=None",
+    + READ_ALL.replace("limit=None, backwards=False, ", "").replace(
+        "superseded", "stop=None, superseded"
+    ),
     "EventStore.streams": "self, category=None",
     "EventStore.subscribe": "self, handler",
     "EventStore.close": "self",
@@ -65,6 +74,8 @@ SIGNATURES = {
     "BaseEventStore.stream_version": "self, stream_id",
     "BaseEventStore.find_event": "self, event_id",
     "BaseEventStore.last_position": "self",
+    "BaseEventStore.checkpoint": "self",
+    "BaseEventStore.resume": "self, checkpoint, *, superseded=False",
     "DomainEvent.from_dict": "given",
     "DomainEvent.from_json": "text",
     "DomainEvent.to_dict": "self",

@@ -121,6 +121,7 @@ class MemoryEventStore(BaseEventStore):
         *,
         users: Names = None,
         correlations: Names = None,
+        superseded: bool = False,  # noqa: ARG002 - nothing here ever is
     ) -> Iterator[RecordedEvent]:
         wanted = EventFilter.of(types, streams, categories, users, correlations, since, until)
         self._check_open()
@@ -138,6 +139,7 @@ class MemoryEventStore(BaseEventStore):
         users: Names = None,
         correlations: Names = None,
         stop: threading.Event | None = None,
+        superseded: bool = False,  # noqa: ARG002 - nothing here ever is
     ) -> Iterator[RecordedEvent]:
         wanted = EventFilter.of(types, streams, categories, users, correlations, since, until)
         self._check_open()
@@ -162,8 +164,8 @@ class MemoryEventStore(BaseEventStore):
 
     def streams(self, category: str | None = None) -> Iterator[str]:
         self._check_open()
-        # A copy: a writer in another thread may add a stream meanwhile.
-        names = list(self._streams)
+        with self._changed:  # not between two events of a batch
+            names = list(self._streams)
         return iter(sorted(s for s in names if category in (None, category_of(s))))
 
     def subscribe(self, handler: Handler) -> Callable[[], None]:

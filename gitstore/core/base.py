@@ -9,6 +9,8 @@ from datetime import datetime
 from types import TracebackType
 from typing import Self
 
+from gitstore.core.checkpoint import Checkpoint
+from gitstore.core.errors import ForeignCheckpoint, StaleCheckpoint
 from gitstore.core.event import DomainEvent, RecordedEvent
 from gitstore.core.names import check_event_id
 from gitstore.core.protocol import Capabilities, EventStore
@@ -58,6 +60,46 @@ class BaseEventStore(EventStore, abc.ABC):
         for recorded in self.read_all(limit=1, backwards=True):
             return recorded.position
         return 0
+
+    @property
+    def epoch(self) -> int:
+        """The position of the last event that took another's place in a rebase, 0 without any."""
+        return 0
+
+    def checkpoint(self) -> Checkpoint:
+        """Where a reader stands that is about to begin from the first event."""
+        return Checkpoint(self.store_id, self.epoch, 0)
+
+    def resume(self, checkpoint: Checkpoint, *, superseded: bool = False) -> Checkpoint:
+        """Where to go on from a checkpoint: after its ``position``, by today's epoch.
+
+        Raises ``ForeignCheckpoint`` where it is of another store, or beyond this one's last
+        position; ``StaleCheckpoint`` where a position up to its own was superseded after its
+        epoch. ``superseded``: for a reader that passes over events with ``replaces``, which
+        nothing makes stale.
+        """
+        store_id, epoch, last = self.store_id, self.epoch, self.last_position()
+        if checkpoint.store_id != store_id:
+            raise ForeignCheckpoint(store_id, checkpoint.store_id)
+        if checkpoint.position > last:
+            raise ForeignCheckpoint(
+                store_id,
+                checkpoint.store_id,
+                why=f"the checkpoint is at position {checkpoint.position:,}, the store's last is "
+                f"{last:,}: it was put back to an earlier state",
+            )
+        moved = self._first_superseded(checkpoint.position, checkpoint.epoch, epoch)
+        if moved is not None and not superseded:
+            raise StaleCheckpoint(*moved)
+        return Checkpoint(store_id, epoch, checkpoint.position)
+
+    def _first_superseded(self, to: int, after: int, through: int) -> tuple[int, int] | None:
+        """A position up to ``to`` that was superseded by one of ``after < … <= through``, and it.
+
+        For backends in which a rebase happens.
+        """
+        del to, after, through
+        return None
 
     def __enter__(self) -> Self:
         return self

@@ -7,6 +7,8 @@
     ├── WrongExpectedVersion    the stream is not where the caller believed
     ├── DuplicateEventId        the id is taken by another event
     ├── PartialDuplicate        some events of the batch are recorded, some are not
+    ├── ForeignCheckpoint       the checkpoint is of another store
+    ├── StaleCheckpoint         a rebase moved events that the checkpoint's reader has handled
     ├── StoreNotFound           there is no store at that place
     ├── UnsupportedFormat       written by a newer version, or no event store
     ├── StoreCorrupted          recorded bytes are damaged or missing
@@ -104,6 +106,37 @@ class PartialDuplicate(EventStoreError):
         super().__init__(
             f"{len(self.known)} of {total} events of the batch are recorded already "
             f"(first: {self.known[0]!r})"
+        )
+
+
+class ForeignCheckpoint(EventStoreError):
+    """The checkpoint is of another store, or of another state of this one; nothing was read.
+
+    ``store_id``: of the store; ``given``: of the checkpoint.
+    """
+
+    hint = "Positions are the store's own: begin again from 0 with the store's checkpoint()."
+
+    def __init__(self, store_id: str, given: str, *, why: str = "") -> None:
+        self.store_id = store_id
+        self.given = given
+        super().__init__(why or f"the checkpoint is of store {given}, this is {store_id}")
+
+
+class StaleCheckpoint(EventStoreError):
+    """A rebase gave another place to an event that the reader has, or may have, handled.
+
+    ``position``: where it was; ``superseded_by``: the position that took its place.
+    """
+
+    hint = "Forget what was made of the events, and begin again from 0 with checkpoint()."
+
+    def __init__(self, position: int, superseded_by: int) -> None:
+        self.position = position
+        self.superseded_by = superseded_by
+        super().__init__(
+            f"a rebase moved events: what was at position {position:,} is superseded by position "
+            f"{superseded_by:,}"
         )
 
 

@@ -92,7 +92,8 @@ class EventStore(Protocol):
 
         ``after_version`` is exclusive, ``to_version`` inclusive; ``backwards`` gives the highest
         version first; ``limit`` counts what is given. A stream that is not there is empty; what
-        is no stream id is ``InvalidEvent``.
+        is no stream id is ``InvalidEvent``. A rebase that comes meanwhile is not seen: what is
+        given is one history of the stream, the one it had when the read began.
         """
         ...
 
@@ -110,6 +111,7 @@ class EventStore(Protocol):
         *,
         users: Names = None,
         correlations: Names = None,
+        superseded: bool = False,
     ) -> Iterator[RecordedEvent]:
         """The events of all streams by position, lazily and in bounded memory.
 
@@ -118,6 +120,11 @@ class EventStore(Protocol):
         ``users`` (``metadata.userId``) and ``correlations`` take one name or several. ``limit``
         counts what passed the filters; ``backwards`` gives the highest position first. No event
         is ever skipped: a position is visible only when all below it are.
+
+        A read gives what is live when it begins: of an event that a rebase gave another place,
+        the last one, whose ``replaces`` is the position before. ``superseded``: the former ones
+        too, whose ``superseded_by`` is the next position of the same event. Then every position
+        is there, but for events that were lost for good.
         """
         ...
 
@@ -134,10 +141,20 @@ class EventStore(Protocol):
         users: Names = None,
         correlations: Names = None,
         stop: threading.Event | None = None,
+        superseded: bool = False,
     ) -> Iterator[RecordedEvent]:
         """``read_all``, then what is appended later, by any process, each once and in order.
 
         Blocks between events. Ends when ``stop`` is set or the store is closed.
+
+        An event that a rebase gives another place comes once more, there, with ``replaces``. Two
+        ways to live with that:
+
+        - What counts or reacts follows with ``superseded`` and passes over every event with
+          ``replaces``: by its position alone it then sees every event exactly once, also when it
+          is stopped at any event and goes on after that position.
+        - What depends on the order of a stream, as a projection, keeps a ``Checkpoint`` and begins
+          again where that says so: at an event whose place before it may have handled.
         """
         ...
 

@@ -13,8 +13,10 @@ from gitstore.core.errors import (
     DuplicateEventId,
     EventStoreError,
     FlushFailed,
+    ForeignCheckpoint,
     InvalidEvent,
     PartialDuplicate,
+    StaleCheckpoint,
     StoreCorrupted,
     StoreNotFound,
     StoreUnavailable,
@@ -48,6 +50,16 @@ EXAMPLES = [
         PartialDuplicate(["a", "b"], ["c"]),
         "2 of 3 events of the batch are recorded already (first: 'a')",
         {"known": ("a", "b"), "unknown": ("c",)},
+    ),
+    (
+        ForeignCheckpoint("here", "there"),
+        "the checkpoint is of store there, this is here",
+        {"store_id": "here", "given": "there"},
+    ),
+    (
+        StaleCheckpoint(3, 1_200),
+        "a rebase moved events: what was at position 3 is superseded by position 1,200",
+        {"position": 3, "superseded_by": 1_200},
     ),
     (
         StoreNotFound("/there", why="no such directory", hint="Look elsewhere."),

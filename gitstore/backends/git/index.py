@@ -8,43 +8,20 @@ at a sixth of the speed. ``through`` and ``feed`` say how far it goes: every eve
 from __future__ import annotations
 
 import sqlite3
-from array import array
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Iterator, Sequence, Set
 
 from gitstore.backends.git.connections import transaction
 from gitstore.backends.git.indexfile import reports_damage
 from gitstore.backends.git.indexfilling import IndexFilling
 from gitstore.backends.git.indexlists import IndexLists
-from gitstore.backends.git.indexquery import Query, plan
-from gitstore.backends.git.indexschema import (
-    StreamHead,
-    event_values,
-    pack_id,
-    unpack_id,
-    words_of,
-)
-from gitstore.backends.git.indexsuperseding import IndexSuperseded, insert, insert_in_turn
+from gitstore.backends.git.indexreading import IndexReading
+from gitstore.backends.git.indexschema import StreamHead, event_values, words_of
+from gitstore.backends.git.indexsuperseding import insert, insert_in_turn
 from gitstore.backends.git.journalschema import JournalRow
-from gitstore.backends.git.layout import StoreLayout
-from gitstore.backends.git.objects import Objects
-from gitstore.core import canonical
-from gitstore.core.canonical import JSON
-from gitstore.core.event import RecordedEvent, trusted_event
-from gitstore.core.filters import EventFilter
-from gitstore.core.timestamps import from_microseconds
-
-_COLUMNS = "position, stream, version, type, time, event_id, commit_id, data, metadata"
-_IDS_AT_ONCE = 500
 
 
-class Index(IndexLists, IndexFilling, IndexSuperseded):
-    """``index.db``: events in, and recorded events out."""
-
-    def __init__(
-        self, layout: StoreLayout, objects: Objects, *, wal: bool, read_only: bool
-    ) -> None:
-        super().__init__(layout, wal=wal, read_only=read_only)
-        self._objects = objects
+class Index(IndexLists, IndexFilling, IndexReading):
+    """``index.db``: events in, and where streams end; ``indexreading`` gives them out again."""
 
     @reports_damage
     def add(
@@ -135,21 +112,6 @@ class Index(IndexLists, IndexFilling, IndexSuperseded):
         return int(events), int(streams)
 
     @reports_damage
-    def by_ids(self, event_ids: Sequence[str]) -> list[RecordedEvent]:
-        """The events with one of these ids."""
-        found: list[RecordedEvent] = []
-        for start in range(0, len(event_ids), _IDS_AT_ONCE):
-            some = [pack_id(i) for i in event_ids[start : start + _IDS_AT_ONCE]]
-            marks = ",".join("?" * len(some))
-            found += self._fetch(f"WHERE event_id IN ({marks})", some)
-        return found
-
-    def by_place(self, stream: str, version: int) -> RecordedEvent | None:
-        """The event at ``stream@version``."""
-        rows = self.stream_page(stream, version - 1, version, 1, backwards=False)
-        return rows[0] if rows else None
-
-    @reports_damage
     def commit_at(self, stream: str, version: int) -> bytes | None:
         """The 20 bytes of the commit id of ``stream@version``, without its body; 6 µs."""
         rows = self._db().execute(
@@ -160,41 +122,6 @@ class Index(IndexLists, IndexFilling, IndexSuperseded):
         return next((commit for (commit,) in rows), None)
 
     @reports_damage
-    def stream_page(
-        self, stream: str, after: int, to: int, limit: int, *, backwards: bool
-    ) -> list[RecordedEvent]:
-        """Events of one stream with ``after < version <= to``, by version, at most ``limit``."""
-        order = "DESC" if backwards else "ASC"
-        return self._fetch(
-            "WHERE stream = (SELECT id FROM streams WHERE name = ?) "
-            f"AND version > ? AND version <= ? ORDER BY version {order} LIMIT ?",
-            (stream, after, to, limit),
-        )
-
-    @reports_damage
-    def page(self, query: Query, limit: int) -> list[RecordedEvent]:
-        """The next events of a planned query, by position, at most ``limit``."""
-        return self._fetch(*query.page(limit))
-
-    @reports_damage
-    def rows_at(self, positions: Sequence[int]) -> list[RecordedEvent]:
-        """The events at these positions (at most 1,000), rising."""
-        marks = ",".join("?" * len(positions))
-        return self._fetch(f"WHERE position IN ({marks}) ORDER BY position", positions)
-
-    @reports_damage
-    def plan(self, wanted: EventFilter, after: int, before: int, *, backwards: bool) -> Query:
-        """How to read ``after < position < before`` of what is wanted."""
-        return plan(self._db(), wanted, after, before, backwards=backwards)
-
-    @reports_damage
-    def positions(self, query: Query, limit: int | None) -> array[int]:
-        """The positions of a query that looks them up first; 8 bytes each."""
-        statement, values = query.positions(limit)
-        rows = self._db().execute(statement, values)
-        return array("q", (position for (position,) in rows))
-
-    @reports_damage
     def drop_bodies(self, after: int, to: int) -> None:
         """Drop data and metadata of ``after < position <= to``: they are in git, and read there."""
         self._db().execute(
@@ -202,36 +129,3 @@ class Index(IndexLists, IndexFilling, IndexSuperseded):
             "WHERE position > ? AND position <= ? AND metadata IS NOT NULL",
             (after, to),
         )
-
-    def _fetch(self, clause: str, values: Sequence[object]) -> list[RecordedEvent]:
-        db = self._db()
-        rows = db.execute(f"SELECT {_COLUMNS} FROM events {clause}", values).fetchall()
-        replaced = self.replaced([row[0] for row in rows])
-        names, words = db.stream_names, db.word_texts
-        found = []
-        for position, stream, version, kind, time, event_id, commit, data, metadata in rows:
-            commit_hex = commit.hex()
-            if data is None or metadata is None:
-                body, about = self._read_body(commit_hex)
-            else:
-                body, about = canonical.decode_own(data), canonical.decode_own(metadata)
-            found.append(
-                trusted_event(
-                    names.get(stream) or db.stream_name(stream),
-                    words.get(kind) or db.word(kind),
-                    body,
-                    about,
-                    event_id if isinstance(event_id, str) else unpack_id(event_id),
-                    from_microseconds(time),
-                    version,
-                    position,
-                    commit_hex,
-                    replaced.get(position),
-                )
-            )
-        return found
-
-    def _read_body(self, commit: str) -> tuple[JSON, Mapping[str, JSON]]:
-        """Data and metadata that are not here, from git."""
-        event = self._objects.read_event(commit)
-        return canonical.decode_own(self._objects.read_data(event)), event.metadata

@@ -40,12 +40,23 @@ class Query:
         statement = f"SELECT position FROM events {self._clause()}"
         return statement, (*self.values, self.after, self.before, most)
 
+    def past(self, after: int, before: int, least: int, limit: int) -> tuple[str, Sequence[object]]:
+        """The clause of a page of rows that a position beyond ``least`` superseded."""
+        # By position whatever is wanted: the pages of a read then take one walk through the table.
+        tests = [*self.where, "position > ?", "position < ?", "superseded_by > ?"]
+        clause = (
+            f"NOT INDEXED WHERE {' AND '.join(tests)} ORDER BY position {self._order()} LIMIT ?"
+        )
+        return clause, (*self.values, after, before, least, limit)
+
     def _clause(self) -> str:
         # A + keeps SQLite from walking the positions where another index is meant.
         column = "+position" if self.looks_up else "position"
         tests = [*self.where, f"{column} > ?", f"{column} < ?"]
-        order = "DESC" if self.backwards else "ASC"
-        return f"WHERE {' AND '.join(tests)} ORDER BY {column} {order} LIMIT ?"
+        return f"WHERE {' AND '.join(tests)} ORDER BY {column} {self._order()} LIMIT ?"
+
+    def _order(self) -> str:
+        return "DESC" if self.backwards else "ASC"
 
 
 def plan(

@@ -37,10 +37,29 @@ class IndexSuperseded(IndexFile):
     """The part of the index that knows of rebases."""
 
     @reports_damage
-    def epoch(self) -> int:
-        """The position of the last event that took another's place, 0 where none ever did."""
-        found = self._db().execute("SELECT ifnull(max(superseded_by), 0) FROM superseded")
+    def epoch(self, end: int = 2**63 - 1) -> int:
+        """The last position up to ``end`` whose event took another's place, 0 without any."""
+        found = self._db().execute(
+            "SELECT ifnull(max(superseded_by), 0) FROM superseded WHERE superseded_by <= ?", (end,)
+        )
         return int(found.fetchone()[0])
+
+    @reports_damage
+    def first_superseded(self, to: int, after: int, through: int) -> tuple[int, int] | None:
+        """Of the positions up to ``to`` one that was superseded, and the position that did it.
+
+        Only where that lies in ``after < superseded_by <= through``.
+        """
+        found: tuple[int, int] | None = (
+            self._db()
+            .execute(
+                "SELECT position, superseded_by FROM superseded "
+                "WHERE position <= ? AND superseded_by > ? AND superseded_by <= ? LIMIT 1",
+                (to, after, through),
+            )
+            .fetchone()
+        )
+        return found
 
     @reports_damage
     def replaced(self, positions: Sequence[int]) -> dict[int, int]:

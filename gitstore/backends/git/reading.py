@@ -4,19 +4,21 @@ A reader looks at the journal before the index, and a flush fills the index befo
 journal; so what was in neither was not there. A page never goes beyond the highest position its
 look at the journal showed, so no event that is still on its way can be jumped over. No statement
 stays open across a ``yield``: a half-read iterator must not keep the log from being checkpointed.
+
+The highest position of the first look is the read's *end*: it gives what was live then. So a rebase
+that comes meanwhile, or is in the index and not yet in the journal's state, neither hides an event
+nor shows it twice.
 """
 
 from __future__ import annotations
 
 import heapq
-import itertools
 import re
 import threading
-from array import array
 from collections.abc import Callable, Iterator, Sequence
 
 from gitstore.backends.git.indexfile import IndexDamaged
-from gitstore.backends.git.indexquery import Query
+from gitstore.backends.git.indexside import IndexSide
 from gitstore.backends.git.journalschema import JournalRow
 from gitstore.backends.git.parts import Parts
 from gitstore.backends.git.rows import recorded
@@ -57,7 +59,10 @@ class Reader:
         return found[0] if found else None
 
     def by_commit(self, prefix: str) -> RecordedEvent | None:
-        """The event of the one commit whose id begins so; ``ValueError`` where there are more."""
+        """The event of the one commit whose id begins so; ``ValueError`` where there are more.
+
+        A superseded one says by which position it was.
+        """
         if not re.fullmatch("[0-9a-f]{4,40}", prefix):
             return None
         low, high = (bytes.fromhex(prefix.ljust(40, digit)) for digit in "0f")
@@ -73,8 +78,10 @@ class Reader:
             event = self._parts.objects.read_event(commit)
         except (StoreCorrupted, UnsupportedFormat):
             return None  # a commit of the feed, a tree, a blob
-        found = self._parts.index.by_place(event.stream_id, event.version)
-        return found if found is not None and found.commit == commit else None
+        index = self._parts.index
+        live = index.by_place(event.stream_id, event.version)
+        past = index.superseded_at(event.stream_id, event.version)
+        return next((found for found in (live, *past) if found and found.commit == commit), None)
 
     def _mend(self, error: IndexDamaged, attempt: int) -> int:
         """Repair the index, the second time by a rebuild; give up when that did not help either."""
@@ -86,18 +93,22 @@ class Reader:
     def stream(
         self, stream: str, after: int, to: int | None, limit: int | None, *, backwards: bool
     ) -> Iterator[RecordedEvent]:
-        """Events with ``after < version <= to``, by version."""
+        """Events with ``after < version <= to``, by version: of one chain, also over a rebase."""
         low, high = max(after, 0), _NO_END if to is None else min(to, _NO_END)
         left = _NO_END if limit is None else limit
         size = _FIRST_PAGE
         attempt = 0
+        end: int | None = None
         while left > 0 and low < high:
             size = min(size, left)
             self._look()
+            if end is None:
+                end = self._parts.journal.highest()[1]
             waiting = self._parts.journal.stream_page(stream, low, high, size, backwards=backwards)
+            waiting = [row for row in waiting if row.position <= end]
             try:
                 flushed = self._parts.index.stream_page(
-                    stream, low, high, size, backwards=backwards
+                    stream, low, high, size, backwards=backwards, end=end
                 )
             except IndexDamaged as error:
                 attempt = self._mend(error, attempt)
@@ -113,13 +124,25 @@ class Reader:
             size = PAGE
 
     def all(
-        self, wanted: EventFilter, after: int, limit: int | None, *, backwards: bool
+        self,
+        wanted: EventFilter,
+        after: int,
+        limit: int | None,
+        *,
+        backwards: bool,
+        superseded: bool = False,
     ) -> Iterator[RecordedEvent]:
-        """Events with ``position > after`` that are wanted, by position."""
+        """Events with ``position > after`` that are wanted, by position.
+
+        Those that are live; ``superseded``: all of them.
+        """
         left = _NO_END if limit is None else limit
         if left <= 0:
             return
-        pages = self._backwards(wanted, after, limit) if backwards else self._pages(wanted, after)
+        if backwards:
+            pages = self._backwards(wanted, after, limit, every=superseded)
+        else:
+            pages = self._pages(wanted, after, every=superseded)
         for page, _ in pages:
             yield from page[:left]
             left -= len(page)
@@ -127,20 +150,35 @@ class Reader:
                 return
 
     def follow(
-        self, wanted: EventFilter, after: int, stop: threading.Event, closed: threading.Event
+        self,
+        wanted: EventFilter,
+        after: int,
+        stop: threading.Event,
+        closed: threading.Event,
+        *,
+        superseded: bool = False,
     ) -> Iterator[RecordedEvent]:
-        """``all``, then what comes; ends when ``stop`` or ``closed`` is set."""
+        """``all``, then what comes; ends when ``stop`` or ``closed`` is set.
+
+        Each round is as of its own end.
+        """
         try:
-            yield from self._follow(wanted, after, stop, closed)
+            yield from self._follow(wanted, after, stop, closed, every=superseded)
         except StoreUnavailable:
             if not closed.is_set():  # else: closed by another thread while this one was reading
                 raise
 
     def _follow(
-        self, wanted: EventFilter, after: int, stop: threading.Event, closed: threading.Event
+        self,
+        wanted: EventFilter,
+        after: int,
+        stop: threading.Event,
+        closed: threading.Event,
+        *,
+        every: bool,
     ) -> Iterator[RecordedEvent]:
         while not (stop.is_set() or closed.is_set()):
-            for page, seen in self._pages(wanted, after):
+            for page, seen in self._pages(wanted, after, every=every):
                 for event in page:
                     if stop.is_set() or closed.is_set():
                         return
@@ -149,16 +187,22 @@ class Reader:
             while not (stop.is_set() or closed.is_set() or self._highest() > after):
                 stop.wait(_POLL_SECONDS)
 
+    def epoch(self) -> int:
+        """The last position visible here whose event took another's place, 0 without any."""
+        return self._parts.index.epoch(self._highest())
+
     def _highest(self) -> int:
         self._look()
         return self._parts.journal.highest()[1]
 
-    def _pages(self, wanted: EventFilter, after: int) -> Iterator[tuple[list[RecordedEvent], int]]:
+    def _pages(
+        self, wanted: EventFilter, after: int, *, every: bool
+    ) -> Iterator[tuple[list[RecordedEvent], int]]:
         """Pages forward, each with the position up to which everything has been given."""
         size = _FIRST_PAGE
         end: int | None = None
         attempt = 0
-        found: _Positions | None = None
+        found: IndexSide | None = None
         while True:
             before = None if end is None else end + 1
             self._look()
@@ -170,7 +214,11 @@ class Reader:
             if after < flushed:
                 try:
                     if found is None or found.through < min(flushed, top):
-                        found = _Positions.of(self._parts, wanted, after, top + 1, backwards=False)
+                        found = IndexSide.of(
+                            *(self._parts.index, wanted, after, top + 1, end),
+                            backwards=False,
+                            every=every,
+                        )
                         # What waits is not among them, and may be flushed before the next page.
                         sure = waiting[0].position - 1 if waiting else top
                         found.through = min(flushed, top, sure)
@@ -186,21 +234,27 @@ class Reader:
             size = PAGE
 
     def _backwards(
-        self, wanted: EventFilter, after: int, limit: int | None
+        self, wanted: EventFilter, after: int, limit: int | None, *, every: bool
     ) -> Iterator[tuple[list[RecordedEvent], int]]:
         before: int | None = None
         size = _FIRST_PAGE
-        found: _Positions | None = None
+        found: IndexSide | None = None
         waited = False
         attempt = 0
+        end = 0
         while True:
             self._look()
             _, last, waiting = self._parts.journal.page(after, before, size, backwards=True)
-            before = last + 1 if before is None else before
+            if before is None:
+                before, end = last + 1, last
             low = waiting[-1].position if len(waiting) == size else after + 1
             try:
                 if found is None or waited:  # what waited may have been flushed since
-                    found = _Positions.of(self._parts, wanted, after, before, limit, backwards=True)
+                    found = IndexSide.of(
+                        *(self._parts.index, wanted, after, before, end, limit),
+                        backwards=True,
+                        every=every,
+                    )
                 waited = bool(waiting)
                 rows, low = found.backward(low, before, size)
             except IndexDamaged as error:
@@ -235,50 +289,3 @@ class Reader:
             reverse=backwards,
         )
         return list(merged)
-
-
-class _Positions:
-    """The index's side of a read: pages of a query, by the way its plan chose."""
-
-    def __init__(self, parts: Parts, query: Query, found: array[int] | None) -> None:
-        self._parts = parts
-        self._query = query
-        self._found = found
-        self._next = 0
-        self.through = query.before - 1
-
-    @classmethod
-    def of(
-        cls,
-        parts: Parts,
-        wanted: EventFilter,
-        after: int,
-        before: int,
-        limit: int | None = None,
-        *,
-        backwards: bool,
-    ) -> _Positions:
-        query = parts.index.plan(wanted, after, before, backwards=backwards)
-        # A limit may stop the look-up too: twins in the journal only ever add events.
-        found = parts.index.positions(query, limit) if query.looks_up else None
-        return cls(parts, query, found)
-
-    def forward(self, after: int, top: int, size: int) -> tuple[list[RecordedEvent], int]:
-        """Rows with ``after < position <= top``, and the position up to which they are all."""
-        rows = self._some(after, top + 1, size)
-        return rows, rows[-1].position if len(rows) == size else top
-
-    def backward(self, low: int, before: int, size: int) -> tuple[list[RecordedEvent], int]:
-        """Rows with ``low <= position < before``, and the position down to which they are all."""
-        rows = self._some(low - 1, before, size)
-        return rows, rows[-1].position if len(rows) == size else low
-
-    def _some(self, after: int, before: int, size: int) -> list[RecordedEvent]:
-        if self._found is None:
-            self._query.after, self._query.before = after, before
-            return self._parts.index.page(self._query, size)
-        chunk = self._found[self._next : self._next + size]
-        some = list(itertools.takewhile(lambda position: after < position < before, chunk))
-        self._next += len(some)
-        rows = self._parts.index.rows_at(sorted(some))
-        return rows[::-1] if self._query.backwards else rows

@@ -9,6 +9,7 @@ import threading
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Literal, TypeVar
 
@@ -26,6 +27,7 @@ from gitstore.backends.git.journalschema import JournalRow
 from gitstore.backends.git.layout import StoreLayout
 from gitstore.backends.git.maintaining import Maintainer, MaintainReport
 from gitstore.backends.git.parts import Parts
+from gitstore.backends.git.places import EventPlaces, places
 from gitstore.backends.git.reading import Reader
 from gitstore.backends.git.status import StoreStatus, take_status
 from gitstore.backends.git.upkeep import Upkeep
@@ -139,6 +141,11 @@ class GitEventStore(BaseEventStore):
         return self._parts.journal.state().store_id
 
     @property
+    def epoch(self) -> int:
+        self._check_readable()
+        return self._upkeep.with_sound_index(self._reader.epoch)
+
+    @property
     def exchange(self) -> Exchange:
         """The way in and out for histories of other stores; see ``exchanging``."""
         self._check_writable()
@@ -180,10 +187,13 @@ class GitEventStore(BaseEventStore):
         *,
         users: Names = None,
         correlations: Names = None,
+        superseded: bool = False,
     ) -> Iterator[RecordedEvent]:
         wanted = EventFilter.of(types, streams, categories, users, correlations, since, until)
         self._check_readable()
-        return self._reader.all(wanted, after_position, limit, backwards=backwards)
+        return self._reader.all(
+            wanted, after_position, limit, backwards=backwards, superseded=superseded
+        )
 
     def follow(
         self,
@@ -197,10 +207,12 @@ class GitEventStore(BaseEventStore):
         users: Names = None,
         correlations: Names = None,
         stop: threading.Event | None = None,
+        superseded: bool = False,
     ) -> Iterator[RecordedEvent]:
         wanted = EventFilter.of(types, streams, categories, users, correlations, since, until)
         self._check_readable()
-        return self._reader.follow(wanted, after_position, stop or threading.Event(), self._closed)
+        end = stop or threading.Event()
+        return self._reader.follow(wanted, after_position, end, self._closed, superseded=superseded)
 
     def get_events_by_type(self, type: str, since: datetime | None = None) -> Iterator[DomainEvent]:
         if self._clone is not None and not self._clone.is_built:
@@ -230,10 +242,22 @@ class GitEventStore(BaseEventStore):
     def find_commit(self, prefix: str) -> RecordedEvent | None:
         """The event of the commit with this id, or with this id's first 4 to 40 hex digits.
 
+        Of a commit that a rebase replaced, the event as it was, with ``superseded_by``.
         ``ValueError`` where several events' commits begin so.
         """
         self._check_readable()
         return self._upkeep.with_sound_index(lambda: self._reader.by_commit(prefix))
+
+    def places(self, event_id: str) -> EventPlaces | None:
+        """Where the event of this id is, and where it was before rebases; ``None`` without one."""
+        check_event_id(event_id)
+        self._check_readable()
+        look = partial(places, self._parts, event_id)
+        return self._upkeep.with_sound_index(look)
+
+    def _first_superseded(self, to: int, after: int, through: int) -> tuple[int, int] | None:
+        look = partial(self._parts.index.first_superseded, to, after, through)
+        return self._upkeep.with_sound_index(look)
 
     def flush(self) -> None:
         """Bring every recorded event into git, and wait until it is there.
