@@ -10,15 +10,24 @@ from pathlib import Path
 
 from gitstore.backends.git.commits import EMPTY_TREE
 from gitstore.backends.git.findings import Finding, Kind
-from gitstore.backends.git.layout import FEED, FORMAT, QUARANTINE, STREAMS, StoreLayout
+from gitstore.backends.git.layout import (
+    FEED,
+    FORMAT,
+    QUARANTINE,
+    STREAMS,
+    SUPERSEDED,
+    StoreLayout,
+)
 from gitstore.backends.git.objects import Objects
 from gitstore.backends.git.parts import Parts
 from gitstore.backends.git.repository import check_format, format_objects
 from gitstore.core.errors import EventStoreError
+from gitstore.core.names import encode_name
 
 _ID = re.compile(rb"[0-9a-f]{40}").fullmatch
 _PACKED = re.compile(rb"([0-9a-f]{40}) (refs/[^\0-\x20\x7f]+)").fullmatch
 _SYMBOLIC = re.compile(rb"ref: refs/[^\0-\x20\x7f]+").fullmatch
+_NUMBER = re.compile(r"[1-9][0-9]{0,17}").fullmatch
 _PEELED = re.compile(rb"\^[0-9a-f]{40}").fullmatch
 
 
@@ -90,8 +99,23 @@ def check_other_refs(parts: Parts, found: RefsFound) -> Iterator[Finding]:
             yield Finding("quarantine", message, ref=name, commit=at)
         if not name.startswith(STREAMS) and not is_sound(parts.objects, at):
             message = f"the ref is at {at}, which is missing or damaged"
-            repairable = name in (FORMAT, FEED) or name.startswith(QUARANTINE)
+            repairable = name in (FORMAT, FEED) or name.startswith((QUARANTINE, SUPERSEDED))
             yield Finding(_kind_of(name), message, name, commit=at, repairable=repairable)
+        elif name.startswith(SUPERSEDED):
+            yield from _superseded_faults(parts.objects, name, at)
+
+
+def _superseded_faults(objects: Objects, name: str, at: str) -> Iterator[Finding]:
+    """A tip that a rebase superseded is an event of the stream whose name its ref has."""
+    leaf, _, number = name.removeprefix(SUPERSEDED).rpartition("/")
+    try:
+        stream = objects.read_event(at).stream_id
+    except EventStoreError as error:
+        yield Finding("stream", f"the ref keeps no event: {error}", name, commit=at)
+        return
+    if encode_name(stream) != leaf or not _NUMBER(number):
+        message = f"a tip of {stream} is kept where none of that stream can be"
+        yield Finding("stream", message, name, stream, at)
 
 
 def is_sound(objects: Objects, object_hex: str) -> bool:
@@ -104,11 +128,13 @@ def is_sound(objects: Objects, object_hex: str) -> bool:
 
 def _is_ours(name: str) -> bool:
     """Whether it is a ref that the store moves, and that must hold an id."""
-    return name in (FEED, FORMAT) or name.startswith((STREAMS, QUARANTINE, "refs/notes/"))
+    return name in (FEED, FORMAT) or name.startswith(
+        (STREAMS, SUPERSEDED, QUARANTINE, "refs/notes/")
+    )
 
 
 def _kind_of(name: str) -> Kind:
-    if name.startswith(STREAMS):
+    if name.startswith((STREAMS, SUPERSEDED)):
         return "stream"
     if name == FEED:
         return "feed"

@@ -1,10 +1,11 @@
 """The fast look: feed, index and git against each other, each event encoded once.
 
 Walks the feed from its first commit to its tip and takes from the index the rows that each commit
-lists. A row, encoded on its stream's running head, must give the id that row and feed name, and git
-must have an object of that id: SHA-1 then says that feed, index and git agree to the last byte, as
-far as git's objects are what they are called, which ``checking_files`` looks at. Nothing is
-decoded. Memory grows with the number of streams and of feed commits (20 bytes each), not of events.
+lists. A row, encoded on its stream's running head (where a rebase begins, on its fork), must give
+the id that row and feed name, and git must have an object of that id: SHA-1 then says that feed,
+index and git agree to the last byte, as far as git's objects are what they are called, which
+``checking_files`` looks at. Nothing is decoded. Memory grows with the number of streams, of their
+rebases and of feed commits (20 bytes each), not of events.
 
 Holds no lock. The first thing that is not as it should be raises ``Doubt``: damage, or a writer
 that was at work. Who holds the flush lock knows which.
@@ -14,9 +15,10 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from gitstore.backends.git import feed
+from gitstore.backends.git.checking_rebases import BEFORE_ALL, Head, StreamEnds
 from gitstore.backends.git.commits import (
     SPILL_OVER,
     EventCommit,
@@ -24,11 +26,11 @@ from gitstore.backends.git.commits import (
     decode_commit,
     encode_commit,
 )
-from gitstore.backends.git.findings import Doubt, Finding, Kind, Progress
+from gitstore.backends.git.findings import Progress, doubt
 from gitstore.backends.git.indexfile import IndexDamaged
 from gitstore.backends.git.indexschema import pack_id, unpack_id
 from gitstore.backends.git.journalschema import JournalRow, JournalState
-from gitstore.backends.git.layout import FEED, STREAMS
+from gitstore.backends.git.layout import FEED, STREAMS, SUPERSEDED
 from gitstore.backends.git.parts import Parts
 from gitstore.backends.git.rows import objects_of
 from gitstore.core import canonical
@@ -48,15 +50,6 @@ ODDITIES = (AttributeError, TypeError, ValueError, LookupError, ArithmeticError)
 """What values of a wrong kind, which a damaged database may give, raise on their way."""
 
 
-class Head(NamedTuple):
-    """A stream's last event so far: its version, commit (40 hex digits) and committer date."""
-
-    version: int
-    commit: str | None
-    date: int
-
-
-_BEFORE_ALL = Head(0, None, 0)
 _NOTHING: Mapping[str, JSON] = {}
 
 
@@ -67,7 +60,7 @@ class RowWalk:
         self._parts = parts
         self._progress = progress
         self._has = parts.objects.lists
-        self._heads: dict[str, Head] = {}
+        self._ends = StreamEnds(parts)
         self._tip: str | None = None
         self._position = 0
         self._store_id: str | None = None
@@ -79,7 +72,7 @@ class RowWalk:
     @property
     def streams(self) -> int:
         """Streams met so far."""
-        return len(self._heads)
+        return len(self._ends.heads)
 
     def go(self) -> int:
         """Walk to where the feed ends now; gives how many events that were."""
@@ -95,13 +88,15 @@ class RowWalk:
     def finish(self, refs: dict[str, str]) -> None:
         """Hold the ends against each other; the flush lock is held, and ``go`` gives nothing more.
 
-        ``refs``: every ref under ``refs/streams/``, and the feed's.
+        ``refs``: every ref under ``refs/streams/`` and ``refs/superseded/``, and the feed's.
         """
         with _doubting():
             self._index_ends()
             tips = self._pending()
             self._states(refs.pop(FEED, None))
-            for name, head in self._heads.items():
+            kept = [name for name in refs if name.startswith(SUPERSEDED)]
+            self._ends.check_refs({name: refs.pop(name) for name in kept})
+            for name, head in self._ends.heads.items():
                 tips.setdefault(STREAMS + encode_name(name), set()).add(head.commit)
             for ref, allowed in tips.items():
                 tip = refs.pop(ref, None)
@@ -203,10 +198,12 @@ class RowWalk:
         no_correlation: int,
         data: bytes | None,
         metadata: bytes | None,
+        origin: bytes | None,
+        *_superseded: object,
     ) -> str:
         """Hold a row of the index against git and its stream; its line in the feed."""
         name, type_name, commit = self._names(stream), self._types(kind), commit_id.hex()
-        head = self._heads.get(name, _BEFORE_ALL)
+        head = self._ends.before(name, stream, position, version)
         about = _NOTHING if metadata == b"{}" else self._metadata(commit, metadata)
         given = about.get("userId"), about.get("correlationId")
         wanted = tuple([word if isinstance(word, str) else None for word in given])
@@ -216,7 +213,15 @@ class RowWalk:
             raise doubt("index", message, stream=name, repairable=True)
         date = committer_date(time, head.date)
         event = EventCommit(
-            name, type_name, version, time, _event_id(packed), about, head.commit, date
+            name,
+            type_name,
+            version,
+            time,
+            _event_id(packed),
+            about,
+            head.commit,
+            date,
+            origin=_origin(origin),
         )
         objects = encode_commit(event, self._data(commit, data))
         if objects[-1].id != commit or version != head.version + 1:
@@ -236,7 +241,7 @@ class RowWalk:
                     commit=commit,
                     repairable=data is not None,
                 )
-        self._heads[name] = Head(version, commit, date)
+        self._ends.heads[name] = Head(version, commit, date)
         return feed.line_of(position, type_name, name, version, commit)
 
     def _data(self, commit: str, data: bytes | None) -> bytes:
@@ -274,16 +279,18 @@ class RowWalk:
             for _, name, category, version, commit, date in page:
                 if version == 0:
                     continue  # interned by a batch that never came
-                head = self._heads.get(name)
+                head = self._ends.heads.get(name)
                 if head != (version, commit.hex(), date) or category != category_of(name):
                     message = f"it has {name} end at version {version}"
                     raise doubt("index", message, stream=name, repairable=True)
                 seen += 1
             after = page[-1][0]
-        if seen != len(self._heads):
+        if seen != self.streams:
             raise doubt("index", f"it knows {seen} streams of {self.streams}", repairable=True)
         events = self._parts.index.counts()[0]
         waiting = len(self._waiting(self._parts.journal.state()))
+        self._ends.check_index()
+        events += self._ends.superseded
         if events + waiting != self.events:
             message = f"it has {events} events, the feed lists {self.events}"
             raise doubt("index", message, repairable=True)
@@ -296,7 +303,7 @@ class RowWalk:
             if self._is_indexed(row):
                 continue
             objects_of(row)
-            head = heads.get(row.stream) or self._heads.get(row.stream, _BEFORE_ALL)
+            head = heads.get(row.stream) or self._ends.heads.get(row.stream, BEFORE_ALL)
             parent = row.parent.hex() if row.parent else None
             place = f"{row.stream}@{row.version}"
             date = committer_date(row.time, head.date)
@@ -311,7 +318,7 @@ class RowWalk:
             )
             heads[row.stream] = Head(row.version, row.commit_id.hex(), row.date)
             self.events += row.position > self._position
-        self._heads |= heads
+        self._ends.heads |= heads
         return tips
 
     def _states(self, tip: str | None) -> None:
@@ -333,19 +340,6 @@ class RowWalk:
             if above != indexed or last > self._parts.journal.highest()[1]:
                 message = "the feed's ref is not where the journal has it"
                 raise doubt("feed", message, ref=FEED, commit=tip, repairable=True)
-
-
-def doubt(
-    kind: Kind,
-    message: str,
-    *,
-    ref: str | None = None,
-    stream: str | None = None,
-    commit: str | None = None,
-    repairable: bool = False,
-) -> Doubt:
-    """A doubt about this."""
-    return Doubt(Finding(kind, message, ref, stream, commit, repairable))
 
 
 class _doubting:  # noqa: N801 - reads as a statement, as contextlib's own do
@@ -371,6 +365,14 @@ def _event_id(packed: bytes | str) -> str:
     if pack_id(packed) is not packed:  # type: ignore[arg-type]
         raise ValueError(f"event id {packed!r} is not in the form it is looked up by")
     return packed  # type: ignore[return-value]
+
+
+def _origin(commit: bytes | None) -> str | None:
+    if commit is None:
+        return None
+    if len(commit) != 20:
+        raise ValueError(f"an origin of {len(commit)} bytes")
+    return commit.hex()
 
 
 def _line_of(row: JournalRow) -> tuple[int, str]:

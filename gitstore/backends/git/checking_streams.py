@@ -11,11 +11,12 @@ from collections.abc import Iterator
 
 from gitstore.backends.git import feed
 from gitstore.backends.git.checking_rows import ODDITIES
+from gitstore.backends.git.checking_superseded import SupersededWalk
 from gitstore.backends.git.commits import EventCommit, check_canonical, check_follows
 from gitstore.backends.git.findings import Finding, Progress
 from gitstore.backends.git.indexfile import IndexDamaged
 from gitstore.backends.git.journalschema import JournalRow
-from gitstore.backends.git.layout import FEED, STREAMS
+from gitstore.backends.git.layout import FEED, STREAMS, SUPERSEDED
 from gitstore.backends.git.parts import Parts
 from gitstore.backends.git.reading import Reader
 from gitstore.backends.git.rows import objects_of
@@ -30,7 +31,10 @@ _EVERY = 1_000
 
 
 class StreamWalk:
-    """One thorough look. ``refs``: every ref under ``refs/streams/``, and the feed's."""
+    """One thorough look.
+
+    ``refs``: every ref under ``refs/streams/`` and ``refs/superseded/``, and the feed's.
+    """
 
     def __init__(self, parts: Parts, refs: dict[str, str], progress: Progress) -> None:
         self._parts = parts
@@ -42,20 +46,24 @@ class StreamWalk:
         self._waiting: dict[int, JournalRow] = {}
         self._rebuildable: set[str] = set()
         """Commits that the index can give again."""
+        self._superseded = SupersededWalk(parts, self._commits, self._rebuildable)
         self._total = 0
 
     @property
     def events(self) -> int:
         """Events found in git and journal."""
-        return len(self._commits)
+        return len(self._commits) + len(self._superseded.commits)
 
     def run(self) -> Iterator[Finding]:
         """Everything that is not as it should be."""
         yield from self._pending()
         yield from self._index_commits()
         for name, tip in self._refs.items():
-            if name != FEED:
+            if name.startswith(STREAMS):
                 yield from self._stream(name, tip)
+        for name, tip in self._refs.items():
+            if name.startswith(SUPERSEDED):
+                yield from self._superseded.chain(name, tip)
         yield from self._journal()
         yield from self._feed()
         yield from self._index()
@@ -154,6 +162,7 @@ class StreamWalk:
             return
         above: int | None = None
         listed: set[str] = set()
+        live = feed.Liveness()
         try:
             for commit in feed.read_back(self._parts.objects, tip):
                 for entry in reversed(commit.entries):
@@ -162,16 +171,19 @@ class StreamWalk:
                         yield Finding("feed", message, FEED, repairable=True)
                     above = entry.position
                     listed.add(entry.commit)
-                    if self._commits.get(entry.commit) != f"{entry.stream_id}@{entry.version}":
+                    if not live.is_live(entry):
+                        yield from self._superseded.entry(entry)
+                    elif self._commits.get(entry.commit) != f"{entry.stream_id}@{entry.version}":
                         yield self._unknown_entry(entry)
         except EventStoreError as error:
             yield Finding("feed", str(error), ref=FEED, repairable=True)
             return
         waiting = {row.commit_id.hex() for row in self._waiting.values()}
-        unlisted = self._commits.keys() - listed - waiting
+        found = self._commits | self._superseded.commits
+        unlisted = found.keys() - listed - waiting
         if unlisted:
-            message = f"{len(unlisted)} events are not in it, such as "
-            yield Finding("feed", message + self._commits[min(unlisted)], ref=FEED, repairable=True)
+            message = f"{len(unlisted)} events are not in it, such as {found[min(unlisted)]}"
+            yield Finding("feed", message, ref=FEED, repairable=True)
 
     def _unknown_entry(self, entry: feed.FeedEntry) -> Finding:
         place = f"{entry.stream_id}@{entry.version}"
@@ -196,6 +208,7 @@ class StreamWalk:
                     message = f"position {recorded.position} comes twice"
                     yield Finding("index", message, repairable=True)
                 before = recorded.position
+            yield from self._superseded.index()
         except IndexDamaged as error:
             yield Finding("index", str(error), repairable=True)
             return

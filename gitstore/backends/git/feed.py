@@ -119,6 +119,36 @@ def read_back(objects: Objects, tip: str, until: str | None = None) -> Iterator[
         at = commit.parent
 
 
+class Liveness:
+    """Tells entries of live events from those that a rebase superseded.
+
+    A line at a version that its stream had reached before supersedes what stood there and after it.
+    So, from the feed's last line back, an event is live whose version is below all seen so far.
+    """
+
+    def __init__(self) -> None:
+        self._lowest: dict[str, int] = {}
+
+    def is_live(self, entry: FeedEntry) -> bool:
+        """To be asked of every entry once, the last first."""
+        lowest = self._lowest.get(entry.stream_id)
+        if lowest is not None and entry.version >= lowest:
+            return False
+        self._lowest[entry.stream_id] = entry.version
+        return True
+
+
+def superseded_positions(objects: Objects, tip: str) -> set[int]:
+    """The positions of all events that rebases superseded, up to the feed commit ``tip``."""
+    live = Liveness()
+    return {
+        entry.position
+        for commit in read_back(objects, tip)
+        for entry in reversed(commit.entries)
+        if not live.is_live(entry)
+    }
+
+
 def last_position(objects: Objects, tip: str) -> int:
     """The highest position the feed lists, 0 where it lists none."""
     listed = (commit.entries[-1].position for commit in read_back(objects, tip) if commit.entries)

@@ -64,6 +64,19 @@ class Doubt(Exception):
         self.finding = finding
 
 
+def doubt(
+    kind: Kind,
+    message: str,
+    *,
+    ref: str | None = None,
+    stream: str | None = None,
+    commit: str | None = None,
+    repairable: bool = False,
+) -> Doubt:
+    """A doubt about this."""
+    return Doubt(Finding(kind, message, ref, stream, commit, repairable))
+
+
 def in_turns(progress: Progress) -> Progress:
     """``progress``, called by one thread at a time."""
     lock = threading.Lock()

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence, Set
 from gitstore.backends.git.connections import transaction
 from gitstore.backends.git.indexfile import reports_damage
 from gitstore.backends.git.indexfilling import IndexFilling
+from gitstore.backends.git.indexhistory import IndexHistory
 from gitstore.backends.git.indexlists import IndexLists
 from gitstore.backends.git.indexreading import IndexReading
 from gitstore.backends.git.indexschema import StreamHead, event_values, words_of
@@ -20,7 +21,7 @@ from gitstore.backends.git.indexsuperseding import insert, insert_in_turn
 from gitstore.backends.git.journalschema import JournalRow
 
 
-class Index(IndexLists, IndexFilling, IndexReading):
+class Index(IndexLists, IndexFilling, IndexReading, IndexHistory):
     """``index.db``: events in, and where streams end; ``indexreading`` gives them out again."""
 
     @reports_damage

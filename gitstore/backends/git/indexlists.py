@@ -87,22 +87,6 @@ class IndexLists(IndexFile):
         return [(words.get(kind) or db.word(kind), note, line) for kind, note, line in page]
 
     @reports_damage
-    def raw_page(self, after: int, to: int, limit: int) -> list[tuple[Any, ...]]:
-        """Rows with ``after < position <= to`` as they lie there, by position, unchecked.
-
-        Position, numbers of the stream and (after the version) of the type, time, event id, commit
-        id, user and correlation, data, metadata.
-        """
-        rows = self._db().execute(
-            "SELECT position, stream, version, type, time, event_id, commit_id, "
-            "(SELECT word FROM words WHERE id = user), user IS NULL, "
-            "(SELECT word FROM words WHERE id = correlation), correlation IS NULL, data, metadata "
-            "FROM events WHERE position > ? AND position <= ? ORDER BY position LIMIT ?",
-            (after, to, limit),
-        )
-        return rows.fetchall()
-
-    @reports_damage
     def raw_streams(self, after: int, limit: int) -> list[tuple[Any, ...]]:
         """Rows of ``streams`` with ``id > after`` as they lie there, by id."""
         rows = self._db().execute(

@@ -27,14 +27,15 @@ _PAGE = 1_000
 def rebuild_index(parts: Parts) -> None:
     """Make the index anew from feed and commits, without the events whose commits are lost.
 
-    The streams of those end where they did, so that no version is given twice. The old file is kept
-    aside where it may be all that is left of an event.
+    The streams of those end where they did, so that no version is given twice; but not of those
+    that a rebase superseded, which are no one's end. The old file is kept aside where it may be all
+    that is left of an event.
     """
     lost: list[FeedEntry] = []
 
     def fill(index: NewIndex) -> bool:
         _fill(parts, index, lost)
-        _note_heads(parts, index, lost)
+        _note_heads(parts, index, _live_ones(parts, lost))
         return ends_in_time(parts) and (not lost or _knows_nothing_of(parts, lost))
 
     replace_index(parts, fill)
@@ -60,6 +61,14 @@ def _rows_of(
             yield row_of_commit(parts.objects, entry.commit, entry.position)
         except EventStoreError:
             lost.append(entry)
+
+
+def _live_ones(parts: Parts, entries: list[FeedEntry]) -> list[FeedEntry]:
+    """Those of the feed's entries that no rebase has superseded."""
+    if not entries:
+        return []
+    superseded = feed.superseded_positions(parts.objects, parts.journal.state().feed)
+    return [entry for entry in entries if entry.position not in superseded]
 
 
 def _note_heads(parts: Parts, index: NewIndex, lost: Iterable[FeedEntry]) -> None:

@@ -7,11 +7,12 @@ state from the feed's tip. A damaged journal gives back the rows that can still 
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import shutil
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import replace
 from pathlib import Path
 
@@ -239,23 +240,43 @@ def _catch_up(parts: Parts) -> bool:
 
 
 def _apply(parts: Parts, index: Index, commits: Sequence[str]) -> None:
-    """Index the events of feed commits, oldest first, but for those still in the journal."""
+    """Index the events of feed commits, oldest first, but for those still in the journal.
+
+    What a rebase superseded is passed over where its commit is not here: nothing stands on it.
+    """
     waiting = {row.position for row in parts.journal.pending(1 << 40)}
     flushed = parts.journal.state().flushed
+    is_superseded = _superseded_ones(parts, commits)
     rows: list[JournalRow] = []
     last = ""
     for commit in commits:
         last = commit
-        rows += [
-            row_of_commit(parts.objects, entry.commit, entry.position)
-            for entry in feed.decode_feed(parts.objects.read(commit)).entries
-            if entry.position not in waiting
-        ]
+        for entry in feed.decode_feed(parts.objects.read(commit)).entries:
+            if entry.position in waiting:
+                continue
+            try:
+                rows.append(row_of_commit(parts.objects, entry.commit, entry.position))
+            except StoreCorrupted:
+                if not is_superseded(entry.position):
+                    raise
         if len(rows) >= _AT_ONCE:
             index.add(rows, rows[-1].position, commit)
             rows = []
     if last:
         index.add(rows, flushed, last)
+
+
+def _superseded_ones(parts: Parts, commits: Sequence[str]) -> Callable[[int], bool]:
+    """Whether the feed that ends with the last of ``commits`` says that a rebase superseded one.
+
+    The feed is gone through when that is first asked.
+    """
+
+    @functools.cache
+    def positions() -> Set[int]:
+        return feed.superseded_positions(parts.objects, commits[-1])
+
+    return lambda position: position in positions()
 
 
 def _feed_tip(parts: Parts) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -17,12 +17,20 @@ from gitstore.backends.git import feed
 from gitstore.backends.git.checking_refs import RefsFound
 from gitstore.backends.git.feed import FeedEntry
 from gitstore.backends.git.journalschema import JournalRow, JournalState
-from gitstore.backends.git.layout import FEED, STREAMS
+from gitstore.backends.git.layout import FEED, STREAMS, SUPERSEDED
 from gitstore.backends.git.parts import Parts
 from gitstore.backends.git.recovery import is_journal_sound
 from gitstore.backends.git.refs import RefUpdate
 from gitstore.backends.git.repository import store_id
 from gitstore.backends.git.restoring import FAULTS, index_rows
+from gitstore.backends.git.retracing import (
+    Link,
+    Step,
+    Unlikely,
+    chain_of,
+    retrace,
+    superseded_tips,
+)
 from gitstore.backends.git.salvaging import write_objects
 from gitstore.core.errors import EventStoreError
 from gitstore.core.names import encode_name
@@ -43,14 +51,20 @@ class Feed:
 
 
 class _Place(NamedTuple):
-    """An event and where it stands; in the order in which positions are given anew."""
+    """An event and where it stands; in the order in which positions are given anew.
+
+    ``joins``: it is of a rebase that the place before is of too, which one feed commit must list.
+    """
 
     date: int
     stream: str
+    order: int
     version: int
     commit: str
     type: str
     position: int = 0
+    joins: bool = False
+    is_superseded: bool = False
 
 
 def mend_feed(parts: Parts, refs: RefsFound) -> None:
@@ -65,7 +79,7 @@ def mend_feed(parts: Parts, refs: RefsFound) -> None:
         # Below `least` positions will be given that somebody may know as another event's.
         keeps = state is not None and not renumber and places[-1].position >= least
         identity = state.store_id if state is not None and keeps else str(uuid.uuid4())
-        found = _write_feed(parts, identity, list(map(_entry_of, places)))
+        found = _write_feed(parts, identity, places)
     if state is not None and not _agrees(parts, state, found):
         with parts.write_lock.held():
             parts.journal.restart(found.last, found.tip, found.store_id, renumber=renumber)
@@ -95,12 +109,14 @@ def _places(
     if len(places) >= max(least, 1) and _are_contiguous(places):
         return places, False
     known = held.union(place.commit for place in places)
-    more = [place for place in _reachable(parts, refs) if place.commit not in known]
-    if places and not more:
+    in_git = list(_reachable(parts, refs))
+    if places and known.issuperset(place.commit for place in in_git):
         _LOG.warning("%d events left no trace: their positions stay empty", _empty(places, least))
         return places, False
+    reached = held.union(place.commit for place in in_git)
+    lost = [p for p in places if p.commit not in reached and not p.is_superseded]
     # What waits comes after them all.
-    return _numbered([*more, *(p for p in places if p.commit not in held)]), True
+    return _numbered([*(p for p in in_git if p.commit not in held), *lost]), True
 
 
 def _are_contiguous(places: list[_Place]) -> bool:
@@ -163,41 +179,94 @@ def _agrees(parts: Parts, state: JournalState, best: Feed) -> bool:
 def _positions(parts: Parts, waiting: dict[int, JournalRow]) -> Iterator[_Place]:
     """Every event by position, as the index has it, and the journal where it could not leave."""
     left = dict(waiting)
-    for row in index_rows(parts, lost=True):
-        for position in sorted(p for p in left if p < row.position):
+    for place in _indexed_places(parts):
+        for position in sorted(p for p in left if p < place.position):
             yield _place_of(left.pop(position))
-        left.pop(row.position, None)
-        yield _place_of(row)
+        left.pop(place.position, None)
+        yield place
+
+
+def _indexed_places(parts: Parts) -> Iterator[_Place]:
+    ends: dict[str, int] = {}
+    last: dict[str, int] = {}
+    until = 0
+    for row, superseded_by in index_rows(parts, lost=True):
+        joins = row.position <= until
+        if row.version <= ends.get(row.stream, 0):  # all that this rebase replaced has been seen
+            until = max(until, last.get(row.stream, 0))
+        ends[row.stream] = row.version
+        last[row.stream] = max(last.get(row.stream, 0), superseded_by or 0)
+        yield _place_of(row)._replace(joins=joins, is_superseded=superseded_by is not None)
 
 
 def _reachable(parts: Parts, refs: RefsFound) -> Iterator[_Place]:
-    """Every event of the streams that git has."""
+    """Every event of the streams that git has, and what rebases superseded, where that is whole."""
+    kept = superseded_tips(refs.under(SUPERSEDED))
     for name, tip in refs.under(STREAMS).items():
-        at: str | None = tip
-        while at is not None:
-            try:
-                event = parts.objects.read_event(at)
-            except EventStoreError:
-                break  # what lies below is lost, and named by verify
-            if STREAMS + encode_name(event.stream_id) != name:
-                break
-            yield _Place(event.date, event.stream_id, event.version, at, event.type)
-            at = event.parent
+        chain = list(_chain(parts, name, tip))
+        tips = kept.get(name.removeprefix(STREAMS))
+        if not (tips and chain):
+            for link in chain:
+                yield _place_of_link(link, link.event.date, link.event.version)
+            continue
+        for order, step in enumerate(_retraced(parts, chain[::-1], tips)):
+            yield _place_of_link(step.link, step.date, order)._replace(joins=step.joins)
 
 
-def _write_feed(parts: Parts, identity: str, entries: list[FeedEntry]) -> Feed:
+def _chain(parts: Parts, name: str, tip: str) -> Iterator[Link]:
+    """What can be read of a stream, the last event first."""
+    at: str | None = tip
+    while at is not None:
+        try:
+            event = parts.objects.read_event(at)
+        except EventStoreError:
+            break  # what lies below is lost, and named by verify
+        if STREAMS + encode_name(event.stream_id) != name:
+            break
+        yield Link(at, event)
+        at = event.parent
+
+
+def _retraced(parts: Parts, chain: list[Link], tips: list[str]) -> list[Step]:
+    """A stream with what rebases superseded, or without where its chains are not what they left."""
+    try:
+        if chain[0].event.parent is not None:
+            raise Unlikely("its beginning is lost")
+        return retrace([*(chain_of(parts.objects, tip) for tip in tips), chain])
+    except Unlikely as error:
+        stream = chain[0].event.stream_id
+        _LOG.warning("what was superseded of %s gets no positions: %s", stream, error)
+        return retrace([chain])
+
+
+def _chunks(places: Iterable[_Place]) -> Iterator[list[_Place]]:
+    chunk: list[_Place] = []
+    for place in places:
+        if len(chunk) >= _AT_ONCE and not place.joins:
+            yield chunk
+            chunk = []
+        chunk.append(place)
+    if chunk:
+        yield chunk
+
+
+def _write_feed(parts: Parts, identity: str, places: list[_Place]) -> Feed:
     now = to_microseconds(parts.stamper.clock()) // 1_000_000
     commits = [feed.encode_beginning(None, now, identity)]
-    for start in range(0, len(entries), _AT_ONCE):
-        some = entries[start : start + _AT_ONCE]
-        commits.append(feed.encode_feed(commits[-1].id, now, some))
+    for chunk in _chunks(places):
+        commits.append(feed.encode_feed(commits[-1].id, now, list(map(_entry_of, chunk))))
     write_objects(parts.layout, commits)
-    return Feed(commits[-1].id, entries[-1].position if entries else 0, identity)
+    return Feed(commits[-1].id, places[-1].position if places else 0, identity)
 
 
 def _place_of(row: JournalRow) -> _Place:
     commit = row.commit_id.hex()
-    return _Place(row.date, row.stream, row.version, commit, row.type, row.position)
+    return _Place(row.date, row.stream, row.version, row.version, commit, row.type, row.position)
+
+
+def _place_of_link(link: Link, date: int, order: int) -> _Place:
+    event = link.event
+    return _Place(date, event.stream_id, order, event.version, link.commit, event.type)
 
 
 def _entry_of(place: _Place) -> FeedEntry:

@@ -26,7 +26,14 @@ from gitstore.backends.git.findings import Doubt, silent
 from gitstore.backends.git.flushing import Flusher
 from gitstore.backends.git.indexfile import IndexDamaged
 from gitstore.backends.git.journalschema import JournalRow
-from gitstore.backends.git.layout import FEED, FORMAT, QUARANTINE, STREAMS, StoreLayout
+from gitstore.backends.git.layout import (
+    FEED,
+    FORMAT,
+    QUARANTINE,
+    STREAMS,
+    SUPERSEDED,
+    StoreLayout,
+)
 from gitstore.backends.git.objects import Objects
 from gitstore.backends.git.parts import Parts
 from gitstore.backends.git.rebuilding import rebuild_index
@@ -36,6 +43,7 @@ from gitstore.backends.git.refs import RefUpdate
 from gitstore.backends.git.repository import CONFIG, check_format, format_objects
 from gitstore.backends.git.restoring import restore_commits, restore_spilled
 from gitstore.backends.git.salvaging import put, salvage_objects, set_aside, write_objects
+from gitstore.backends.git.superseding import keep_tips
 from gitstore.backends.git.typechecks import check_types
 from gitstore.core.errors import EventStoreError
 
@@ -72,7 +80,7 @@ def make_openable(parts: Parts) -> None:
         restore_commits(fresh)
         restore_spilled(fresh)
         mend_feed(fresh, look_at_refs(layout))
-        _drop_empty_quarantine(fresh, look_at_refs(layout))
+        _drop_empty_refs(fresh, look_at_refs(layout))
         fresh.objects.close()
 
 
@@ -85,7 +93,19 @@ def mend_index(parts: Parts) -> None:
         fresh = _fresh(parts)
         if not _is_index_sound(fresh):
             rebuild_index(fresh)
+        _keep_superseded(fresh)
         fresh.objects.close()
+
+
+def _keep_superseded(parts: Parts) -> None:
+    """Refs for the tips that rebases superseded, where they are lost."""
+    left: dict[str, list[str]] = {}
+    for stream, tip in parts.index.superseded_tips():
+        if is_sound(parts.objects, tip):
+            left.setdefault(stream, []).append(tip)
+    while left:
+        keep_tips(parts.refs, {stream: tips.pop(0) for stream, tips in left.items()})
+        left = {stream: tips for stream, tips in left.items() if tips}
 
 
 def _fresh(parts: Parts) -> Parts:
@@ -172,14 +192,18 @@ def _is_index_sound(parts: Parts) -> bool:
 
 def _event_refs(parts: Parts) -> dict[str, str]:
     found = look_at_refs(parts.layout)
-    return {FEED: found.ids.get(FEED, ""), **found.under(STREAMS)}
+    return {
+        FEED: found.ids.get(FEED, ""),
+        **found.under(STREAMS),
+        **found.under(SUPERSEDED),
+    }
 
 
-def _drop_empty_quarantine(parts: Parts, refs: RefsFound) -> None:
-    """A foreign tip whose commit is not here holds nothing: git calls such a ref broken."""
+def _drop_empty_refs(parts: Parts, refs: RefsFound) -> None:
+    """A kept tip whose commit is not here holds nothing: git calls such a ref broken."""
     empty = [
         RefUpdate(name, None, frozenset({at}))
-        for name, at in refs.under(QUARANTINE).items()
+        for name, at in (refs.under(QUARANTINE) | refs.under(SUPERSEDED)).items()
         if not is_sound(parts.objects, at)
     ]
     if empty:

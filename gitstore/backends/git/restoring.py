@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from gitstore.backends.git.checking_refs import is_sound
 from gitstore.backends.git.checking_rows import ODDITIES
 from gitstore.backends.git.commits import SPILL_OVER, GitObject, committer_date
+from gitstore.backends.git.indexhistory import LIVE, SUPERSEDED
 from gitstore.backends.git.indexschema import unpack_id
 from gitstore.backends.git.journalschema import JournalRow
 from gitstore.backends.git.parts import Parts
@@ -21,32 +22,26 @@ _PAGE = 1_000
 _NO_END = 2**63 - 1
 _LEAST_ROW = 64
 """Bytes that an event takes at least, in its table and the indexes of that."""
-_SELECT_ONE = (
-    "SELECT position, stream, version, type, time, event_id, commit_id, "
-    "NULL, NULL, NULL, NULL, data, metadata FROM events WHERE position = ?"
-)
-"""As the index's ``raw_page``, without user and correlation, which metadata have too."""
 FAULTS = (EventStoreError, sqlite3.Error, *ODDITIES)
 """What damaged rows, and commits that are lost, raise."""
 
 
-def index_rows(parts: Parts, *, lost: bool = False) -> Iterator[JournalRow]:
-    """The index's rows that give their commit's id, or whose commit git has.
+class IndexedRow(NamedTuple):
+    """A row of the index, in the journal's form; ``superseded_by``: a position, unchecked."""
+
+    row: JournalRow
+    superseded_by: int | None
+
+
+def index_rows(parts: Parts, *, lost: bool = False) -> Iterator[IndexedRow]:
+    """The index's rows that give their commit's id, or whose commit git has, by position.
 
     ``lost``: the others too, for their places; their data may be missing or wrong.
     """
-    heads: dict[int, tuple[bytes, int]] = {}
-    for raw in raw_rows(parts):
-        row = _as_row(parts, raw, *heads.get(raw[1], (None, 0)))
-        if row is None:
-            continue
-        # Its successor can be encoded, also where the row itself has no data any more.
-        heads[raw[1]] = (row.commit_id, row.date)
+    for raw, row in _placed_rows(parts):
         sound = _checked(parts, row, has_data=raw[11] is not None)
-        if sound is not None:
-            yield sound
-        elif lost:
-            yield row
+        if sound is not None or lost:
+            yield IndexedRow(sound or row, raw[14] if isinstance(raw[14], int) else None)
 
 
 def raw_rows(parts: Parts) -> Iterator[tuple[Any, ...]]:
@@ -94,10 +89,11 @@ def _page(parts: Parts, after: int, to: int) -> list[tuple[Any, ...]] | None:
 
 def _one(db: sqlite3.Connection, position: int) -> list[tuple[Any, ...]]:
     """The row of a position, looked up by itself: a search from the one before may fail there."""
-    try:
-        return db.execute(_SELECT_ONE, (position,)).fetchall()
-    except FAULTS:
-        return []
+    found: list[tuple[Any, ...]] = []
+    for select in (LIVE, SUPERSEDED):
+        with contextlib.suppress(*FAULTS):
+            found += db.execute(f"{select} position = ?", (position,)).fetchall()
+    return found[:1]
 
 
 def _most_rows(parts: Parts) -> int:
@@ -111,13 +107,52 @@ def _most_rows(parts: Parts) -> int:
     return through if 0 < through <= most else most
 
 
-def _as_row(
-    parts: Parts, raw: tuple[Any, ...], parent: bytes | None, date: int
-) -> JournalRow | None:
+class _Ends:
+    """Commit and date of where each stream ends, by its number, as rows are gone through.
+
+    Where a rebase begins, those of its fork.
+    """
+
+    def __init__(self, parts: Parts) -> None:
+        self._ends: dict[int, int] = {}
+        self._placed: dict[int, dict[int, tuple[bytes, int]]] = {}
+        self._forks: dict[int, int] = {}
+        with contextlib.suppress(*FAULTS):
+            self._forks = parts.index.forks()
+
+    def before(self, stream: int, version: int) -> tuple[bytes | None, int]:
+        """What an event of this version stands on."""
+        end = self._ends.get(stream, 0)
+        below = version - 1 if version <= end else end
+        return self._placed.get(stream, {}).get(below, (None, 0))
+
+    def note(self, stream: int, row: JournalRow) -> None:
+        """Go on from a row."""
+        placed = self._placed.setdefault(stream, {})
+        if row.version <= self._forks.get(stream, _NO_END):  # no rebase went from below
+            placed.clear()
+        placed[row.version] = (row.commit_id, row.date)
+        self._ends[stream] = row.version
+
+
+def _placed_rows(parts: Parts) -> Iterator[tuple[tuple[Any, ...], JournalRow]]:
+    """Rows of the index as they lie there, and in the journal's form."""
+    ends = _Ends(parts)
+    for raw in raw_rows(parts):
+        row = _as_row(parts, raw, ends)
+        if row is not None:
+            # Its successor can be encoded, also where the row itself has no data any more.
+            ends.note(raw[1], row)
+            yield raw, row
+
+
+def _as_row(parts: Parts, raw: tuple[Any, ...], ends: _Ends) -> JournalRow | None:
     """A row of the index in the journal's form, unchecked; ``None`` where it has no sense."""
-    position, stream, version, kind, time, packed, commit, *_, data, metadata = raw
+    position, stream, version, kind, time, packed, commit = raw[:7]
+    data, metadata, origin = raw[11:14]
     if not isinstance(version, int) or not isinstance(commit, bytes) or len(commit) != 20:
         return None
+    parent, date = ends.before(stream, version)
     try:
         return JournalRow(
             position,
@@ -131,6 +166,7 @@ def _as_row(
             committer_date(time, date),
             data or b"",
             metadata or b"{}",
+            origin,
         )
     except FAULTS:
         return None
@@ -153,7 +189,7 @@ def restore_commits(parts: Parts) -> int:
         parts.layout,
         (
             item
-            for row in index_rows(parts)
+            for row, _ in index_rows(parts)
             for item in objects_of(row)
             if not is_sound(parts.objects, item.id)
         ),
@@ -179,12 +215,7 @@ def restore_spilled(parts: Parts) -> int:
 
 
 def _spilled_and_lost(parts: Parts) -> Iterator[JournalRow]:
-    heads: dict[int, tuple[bytes, int]] = {}
-    for raw in raw_rows(parts):
-        row = _as_row(parts, raw, *heads.get(raw[1], (None, 0)))
-        if row is None:
-            continue
-        heads[raw[1]] = (row.commit_id, row.date)
+    for raw, row in _placed_rows(parts):
         if raw[11] is None and _checked(parts, row, has_data=False) is None:
             yield row
 

@@ -34,7 +34,7 @@ from gitstore.backends.git.findings import (
     silent,
 )
 from gitstore.backends.git.gitcommand import Git, GitFailed
-from gitstore.backends.git.layout import FEED, STREAMS, TYPES
+from gitstore.backends.git.layout import FEED, STREAMS, SUPERSEDED, TYPES
 from gitstore.backends.git.objects import Objects
 from gitstore.backends.git.parts import Parts
 from gitstore.backends.git.typechecks import check_types
@@ -183,7 +183,7 @@ class Verifier:
         events = _event_refs(refs)
         thorough = StreamWalk(self._parts, events, self._progress)
         findings = [*refs.findings, *thorough.run()]
-        streams = sum(name != FEED for name in events)
+        streams = sum(name.startswith(STREAMS) for name in events)
         return Seen(findings or [first], thorough.events, streams)
 
     # The rest
@@ -209,7 +209,11 @@ class Verifier:
 
 
 def _event_refs(refs: RefsFound) -> dict[str, str]:
-    return {n: at for n, at in refs.ids.items() if n == FEED or n.startswith(STREAMS)}
+    return {
+        name: at
+        for name, at in refs.ids.items()
+        if name == FEED or name.startswith((STREAMS, SUPERSEDED))
+    }
 
 
 def _believable(findings: list[Finding]) -> list[Finding]:
