@@ -36,6 +36,7 @@ def write(store: str, seed: str, count: str) -> None:
     """Append so many events to shared streams; says each id once it is acknowledged."""
     chance = random.Random(int(seed))
     with reopen(Path(store)) as opened:
+        _say("ready")
         for number in range(int(count)):
             size = chance.choice((1, 1, 1, 4))
             streams = [f"task-{chance.randrange(STREAMS)}" for _ in range(size)]
@@ -49,6 +50,7 @@ def write(store: str, seed: str, count: str) -> None:
 def exchange(store: str, how: str, other: str) -> None:
     """Push to a remote, or pull from it or another store; says whether all went through."""
     with reopen(Path(store)) as opened:
+        _say("ready")
         if how == "push":
             _say(push(opened, other).is_complete)
         else:
