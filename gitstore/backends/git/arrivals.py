@@ -15,7 +15,7 @@ from gitstore.backends.git.journalschema import JournalRow
 
 AT_ONCE = 10_000
 """Rows of a chunk: as long as they take to record, others cannot append."""
-_BYTES_AT_ONCE = 32 << 20
+BYTES_AT_ONCE = 32 << 20
 _WRITTEN_AT_ONCE = 1_000
 _WRITTEN_BYTES = 4 << 20
 _COLUMNS = "stream, version, type, time, event_id, commit_id, parent, date, data, metadata, origin"
@@ -158,7 +158,7 @@ class Arrivals:
                 continue
             rows.append(JournalRow._make(values))
             size += len(rows[-1].data)
-            if len(rows) >= AT_ONCE or size >= _BYTES_AT_ONCE:
+            if len(rows) >= AT_ONCE or size >= BYTES_AT_ONCE:
                 yield rows
                 rows, size = [], 0
         if rows:

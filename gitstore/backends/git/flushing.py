@@ -61,7 +61,23 @@ class Flusher:
             rows = list(self._parts.journal.pending(_BYTES_AT_ONCE))
             if not rows or not self._flush_rows(rows, write_locked) or rows[-1].position >= last:
                 break
+        self._forget_settled()
         self._merge_small_packs()
+
+    def _forget_settled(self) -> None:
+        """Let go of what is contested no more: nothing of it waits, and its ref is where it ends.
+
+        Another process may have moved it, or the reconciler: what a rebase left never waits.
+        """
+        waiting = {*self._parts.journal.streams()} if self.contested else set()
+        for name in self.contested.keys() - waiting:
+            if name == FEED:
+                end: str | None = self._parts.journal.state().feed
+            else:
+                head = self._parts.index.head(name)
+                end = head.commit.hex() if head else None
+            if self._parts.refs.read(FEED if name == FEED else STREAMS + encode_name(name)) == end:
+                del self.contested[name]
 
     def finish_intent(self) -> None:
         """Finish the batch that a crash left with durable objects and refs half moved."""
@@ -176,11 +192,18 @@ class Flusher:
         at = self._parts.refs.read(FEED)
         if at is None or at == state.feed:
             return state.feed, state.listed, {state.feed}
+        if self.is_feed_behind(at):
+            return state.feed, state.listed, {state.feed, at}
         last = self._last_listed_ahead(at, state.feed, rows)
         if last is not None:
             return at, max(last, state.listed), {at}
         self.quarantine(FEED, at)
         return state.feed, state.listed, {state.feed, at}
+
+    def is_feed_behind(self, at: str) -> bool:
+        """Whether the feed's ref, at this commit, was left behind by a rebase."""
+        feeds = feed.read_back(self._parts.objects, self._parts.journal.state().feed)
+        return any(commit.parent == at for commit in itertools.islice(feeds, _MOST))
 
     def _last_listed_ahead(self, tip: str, base: str, rows: Sequence[JournalRow]) -> int | None:
         """The highest position ``tip`` lists, where it lists nothing after ``base`` but these rows.

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from gitstore.backends.git.adopting import IDS_AT_ONCE, Candidate, held_commits, settled
-from gitstore.backends.git.arrivals import AT_ONCE, Arrivals
+from gitstore.backends.git.arrivals import AT_ONCE, BYTES_AT_ONCE, Arrivals
 from gitstore.backends.git.commits import GitObject
 from gitstore.backends.git.flushing import Flusher
 from gitstore.backends.git.journalschema import JournalRow
@@ -115,14 +115,16 @@ class Rebaser:
         """
         verdicts: dict[str, Verdict] = {}
         plans: dict[str, Plan] = {}
-        size = 0
+        count = size = 0
         for fork in forks:
             found = self._plan_settled(fork, arrivals)
             if isinstance(found, Verdict):
                 verdicts[fork.stream] = found
                 continue
-            size += len(found.theirs) + len(found.replayed)
-            if plans and size > AT_ONCE:
+            rows = [*found.theirs, *found.replayed]
+            count += len(rows)
+            size += sum(len(row.data) for row in rows)
+            if plans and (count > AT_ONCE or size > BYTES_AT_ONCE):
                 break
             verdicts[fork.stream] = Verdict(_rebased(found))
             if not found.kept:

@@ -18,6 +18,7 @@ from gitstore.backends.git.indexschema import StreamHead
 from gitstore.backends.git.layout import FEED, STREAMS
 from gitstore.backends.git.parts import Parts
 from gitstore.backends.git.refs import RefLocked, RefUpdate
+from gitstore.backends.git.superseding import is_superseded
 from gitstore.core.errors import StoreCorrupted, StoreUnavailable, UnsupportedFormat
 from gitstore.core.names import encode_name
 
@@ -28,7 +29,8 @@ _LOG = logging.getLogger("gitstore.refs")
 class Changes:
     """What others did: streams that were ``adopted``, refs that were ``put_back``.
 
-    ``postponed``: a ref is ahead of what waits in the journal, and can be judged after a flush.
+    ``postponed``: a ref is ahead of what waits in the journal, and can be judged after a flush; or
+    one could not be put back.
     """
 
     adopted: set[str] = field(default_factory=set)
@@ -98,8 +100,12 @@ class Reconciler:
     ) -> bool:
         """Whether a ref that is not where our index has it is to be checked, and may be adopted.
 
-        Where events of its stream wait, its fate is decided here.
+        Where events of its stream wait, or a rebase could not move it, its fate is decided here.
         """
+        known = self._parts.index.head(stream) if stream else None
+        if known and is_superseded(self._parts.refs, name, tip):
+            self._put_back(name, tip, known.commit.hex(), changes)
+            return False
         pending = waiting.get(name)
         if pending is None:
             return True
@@ -172,6 +178,7 @@ class Reconciler:
         failures = self._parts.refs.move([RefUpdate(name, ours, frozenset({tip}))])
         for failure in failures:
             _LOG.warning("%s could not be put back: %s", name, failure.why)
+            changes.postponed = True
         if ours is not None and not failures:
             _LOG.warning("%s was moved or deleted by others, and is put back", name)
         changes.put_back.append(name)
@@ -184,11 +191,14 @@ class Reconciler:
             _LOG.warning("%s could not be put back: %s", name, error)
 
     def _check_feed(self) -> None:
-        """The feed's ref was deleted, or its file damaged: put it back."""
+        """The feed's ref was deleted, its file damaged, or it was left behind: put it back."""
         tip = self._parts.journal.state().feed
         try:
             self._parts.refs.read(FEED)
         except StoreCorrupted as error:
             self._drop_unreadable(FEED, str(error))
-        if self._parts.refs.read(FEED) is None and self._parts.objects.holds(tip):
-            self._parts.refs.move([RefUpdate(FEED, tip, frozenset({None}))])
+        at = self._parts.refs.read(FEED)
+        if at == tip or not self._parts.objects.holds(tip):
+            return
+        if at is None or self._flusher.is_feed_behind(at):
+            self._parts.refs.move([RefUpdate(FEED, tip, frozenset({at}))])

@@ -224,6 +224,7 @@ class Upkeep:
                     self._reconcile_locked()
                 finally:
                     self._parts.flush_lock.release()
+                self._signature = signature  # what could not be put back, the next flush tries
         else:
             self._signature = signature
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from gitstore import DomainEvent
-from gitstore.backends.git import arrivals, exchanging
+from gitstore.backends.git import arrivals, takingin
 from gitstore.backends.git.commits import EventCommit, GitObject, encode_commit
 from gitstore.backends.git.exchanging import Exchange
 from gitstore.backends.git.relating import Relation
@@ -470,7 +470,7 @@ def test_many_new_streams_are_checked_by_several_processes(
     place: Path, remote: Forge, monkeypatch: pytest.MonkeyPatch, program: str
 ) -> None:
     """The same comes in, and is refused, as in one process; also where none can be started."""
-    monkeypatch.setattr(exchanging, "_MANY_STREAMS", 1)
+    monkeypatch.setattr(takingin, "_MANY_STREAMS", 1)
     if program != "python":
         monkeypatch.setattr(sys, "executable", shutil.which(program) or "/nowhere/python")
     remote.ref(STREAMS + "b-first", remote.event("b-first", event_id="one", second=500))
