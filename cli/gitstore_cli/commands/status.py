@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from gitstore_cli import options
@@ -24,6 +25,8 @@ _NO_STORE: dict[str, Any] = {
     "storeId": None,
     "events": 0,
     "streams": 0,
+    "superseded": 0,
+    "rebased": 0,
     "unflushed": 0,
     "size": 0,
     "remotes": [],
@@ -60,6 +63,8 @@ def _object(place: Place, status: StoreStatus, remotes: list[RemoteStanding]) ->
         "storeId": status.store_id,
         "events": status.events,
         "streams": status.streams,
+        "superseded": status.superseded,
+        "rebased": status.rebased,
         "unflushed": status.unflushed,
         "size": status.size,
         "remotes": [_remote(remote) for remote in remotes],
@@ -106,11 +111,20 @@ def _rows(status: dict[str, Any]) -> list[tuple[str, str]]:
         ("Store id", status["storeId"]),
         ("Events", f"{status['events']:,}"),
         ("Streams", f"{status['streams']:,}"),
+        *_rebases(status),
         ("Unflushed", f"{status['unflushed']:,}"),
         ("Size", _size(status["size"])),
         *(("Remote", _standing(remote)) for remote in status["remotes"]),
         *(("Note", note) for note in status["notes"]),
     ]
+
+
+def _rebases(status: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    from gitstore_cli.render.names import counted
+
+    if status["superseded"]:
+        streams = counted(status["rebased"], "stream")
+        yield "Rebased", f"{streams}, {counted(status['superseded'], 'event')} superseded"
 
 
 def _standing(remote: dict[str, Any]) -> str:

@@ -21,6 +21,7 @@ from typing import NamedTuple
 
 from gitstore.backends.disk.files import DIRECTORY_MODE, holds_wal
 from gitstore.backends.git import feed, recovery
+from gitstore.backends.git.gitcommand import Git, GitFailed
 from gitstore.backends.git.layout import FEED, STREAMS, TYPES, StoreLayout
 from gitstore.backends.git.parts import Parts
 from gitstore.backends.git.rows import recorded, row_of_commit
@@ -38,6 +39,7 @@ from gitstore.core.names import encode_name
 from gitstore.core.timestamps import from_microseconds, to_microseconds
 
 _LOG = logging.getLogger("gitstore.clone")
+_STREAMS_AT_ONCE = 200
 _TREE = re.compile(rb"tree ([0-9a-f]{40})\n").match
 
 
@@ -154,29 +156,53 @@ class ReadOnlyClone:
                     yield line
 
     def _placed(self, lines: list[NoteLine], type_name: str, said_feed: str | None) -> list[_Found]:
-        """The lines, and what the feed lists after ``said_feed``, in the order of a read."""
-        wanted = {line.commit for line in lines}
-        positions: dict[str, int] = {}
-        found: list[_Found] = []
+        """The live ones of the lines and of what the feed lists after ``said_feed``, in order."""
         tip = self._parts.refs.read(FEED)
+        if tip is None:
+            live = self._on_streams(lines)
+            return sorted({_Found(0, *line) for line in lines if line.commit in live})
+        wanted = {line.commit for line in lines}
+        positions: dict[str, int | None] = {}
+        """Of those wanted; ``None`` where a rebase has superseded it."""
+        found: list[_Found] = []
+        liveness = feed.Liveness()
         is_beyond = tip != said_feed
-        for commit in feed.read_back(self._parts.objects, tip) if tip else ():
+        for commit in feed.read_back(self._parts.objects, tip):
             if not is_beyond and len(positions) == len(wanted):
                 break
-            for entry in commit.entries:
+            for entry in reversed(commit.entries):
+                is_live = liveness.is_live(entry)
                 if entry.commit in wanted:
-                    positions[entry.commit] = entry.position
-                elif is_beyond and entry.type == type_name:
+                    positions.setdefault(entry.commit, entry.position if is_live else None)
+                elif is_beyond and is_live and entry.type == type_name:
                     place = (entry.stream_id, entry.version, entry.commit)
                     found.append(_Found(entry.position, 0, *place))
             is_beyond = is_beyond and commit.parent != said_feed
         for line in lines:
-            known = line.commit in positions or (
-                tip is None and self._parts.objects.holds(line.commit)
-            )
-            if known or not self._is_elsewhere(line):
-                found.append(_Found(positions.get(line.commit, 0), *line))
+            position = positions.get(line.commit, 0)
+            if position or (position == 0 and not self._is_elsewhere(line)):
+                found.append(_Found(position, *line))
         return sorted(set(found))
+
+    def _on_streams(self, lines: list[NoteLine]) -> set[str]:
+        """The commits of those lines that are on their streams' refs.
+
+        Not on them is what a rebase superseded, and what other stores did not push.
+        """
+        wanted = {line.commit for line in lines}
+        refs = {STREAMS + encode_name(line.stream) for line in lines}
+        tips = sorted(tip for ref in refs if (tip := self._parts.refs.read(ref)) is not None)
+        live: set[str] = set()
+        for start in range(0, len(tips), _STREAMS_AT_ONCE):
+            some = "".join(f"{tip}\n" for tip in tips[start : start + _STREAMS_AT_ONCE])
+            try:
+                listed = Git(self._parts.layout.root).run(
+                    "rev-list", "--stdin", stdin=some.encode()
+                )
+            except GitFailed as error:
+                raise StoreCorrupted(f"a stream is not here as a whole: {error}") from error
+            live |= wanted.intersection(listed.decode().split())
+        return live
 
     def _is_elsewhere(self, line: NoteLine) -> bool:
         """Whether a line is of another store: its event is not in the stream as it is here.

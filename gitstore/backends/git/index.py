@@ -125,8 +125,9 @@ class Index(IndexLists, IndexFilling, IndexReading, IndexHistory):
     @reports_damage
     def drop_bodies(self, after: int, to: int) -> None:
         """Drop data and metadata of ``after < position <= to``: they are in git, and read there."""
-        self._db().execute(
-            "UPDATE events SET data = NULL, metadata = NULL "
-            "WHERE position > ? AND position <= ? AND metadata IS NOT NULL",
-            (after, to),
-        )
+        for table in ("events", "superseded"):
+            self._db().execute(
+                f"UPDATE {table} SET data = NULL, metadata = NULL "
+                "WHERE position > ? AND position <= ? AND metadata IS NOT NULL",
+                (after, to),
+            )

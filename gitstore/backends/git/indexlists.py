@@ -9,9 +9,24 @@ from typing import Any
 from gitstore.backends.git.indexfile import IndexConnection, IndexFile, reports_damage
 from gitstore.backends.git.indexschema import pack_id, unpack_id
 
-_SELECT_TYPED = "SELECT position, time, type, stream, version, commit_id FROM events"
+# A commit that a rebase brought back is listed where it came first.
+_ONCE = (
+    "NOT EXISTS (SELECT 1 FROM superseded f WHERE f.stream = e.stream "
+    "AND f.version = e.version AND f.commit_id = e.commit_id AND f.position < e.position)"
+)
+
+
+def _every(columns: str, where: str) -> str:
+    """The query for every commit, live or superseded; SQLite merges its halves by position."""
+    return " UNION ALL ".join(
+        f"SELECT {columns} FROM {table} e WHERE {where} AND {_ONCE}"
+        for table in ("events", "superseded")
+    )
+
+
+_TYPED = "position, time, type, stream, version, commit_id"
 # The numbers of time are taken from the year 1 on: SQLite divides towards 0.
-_NOTE_LINES = """
+_NOTE_LINES = f"""
 SELECT type, note,
     strftime('%Y-%m-%dT%H:%M:%S.', second, 'unixepoch')
     || CASE WHEN micro % 1000 THEN printf('%06d', micro) ELSE printf('%03d', micro / 1000) END
@@ -25,7 +40,7 @@ FROM (
         SELECT e.position, e.type, e.version, e.commit_id, s.name,
             e.time + 62135596800000000 AS passed,
             (e.time + 62135596800000000) / 86400000000 AS day
-        FROM events e JOIN streams s ON s.id = e.stream WHERE e.position <= ?
+        FROM ({_every(_TYPED, "position <= ?")}) e JOIN streams s ON s.id = e.stream
     )
 )
 ORDER BY type, day, note, passed, name, version
@@ -40,33 +55,36 @@ class IndexLists(IndexFile):
 
     @reports_damage
     def typed(self, after: int, to: int, limit: int) -> list[TypedRow]:
-        """Rows with ``after < position <= to``, by position, at most ``limit``."""
+        """Rows with ``after < position <= to``, by position, at most ``limit``.
+
+        As all that the type index asks for: what was superseded too, and each commit once.
+        """
         db = self._db()
-        rows = db.execute(
-            f"{_SELECT_TYPED} WHERE position > ? AND position <= ? ORDER BY position LIMIT ?",
-            (after, to, limit),
-        )
+        every = _every(_TYPED, "position > ?1 AND position <= ?2")
+        rows = db.execute(f"{every} ORDER BY position LIMIT ?3", (after, to, limit))
         return _typed(db, rows)
 
     @reports_damage
     def typed_between(self, type_name: str, since: int, until: int, to: int) -> list[TypedRow]:
         """Rows of one type with ``since <= time < until`` and ``position <= to``, in any order."""
         db = self._db()
-        rows = db.execute(
-            f"{_SELECT_TYPED} WHERE +type = (SELECT id FROM words WHERE word = ?) "
-            "AND time >= ? AND time < ? AND position <= ?",
-            (type_name, since, until, to),
+        every = _every(
+            _TYPED,
+            "+type = (SELECT id FROM words WHERE word = ?1) "
+            "AND time >= ?2 AND time < ?3 AND position <= ?4",
         )
+        rows = db.execute(every, (type_name, since, until, to))
         return _typed(db, rows)
 
     @reports_damage
     def count_to(self, position: int) -> int:
-        """How many events have ``position`` or a lower one."""
-        found = self._db().execute("SELECT count(*) FROM events WHERE position <= ?", (position,))
+        """How many commits stand at ``position`` or a lower one."""
+        every = _every("1", "position <= ?1")
+        found = self._db().execute(f"SELECT count(*) FROM ({every})", (position,))
         return int(found.fetchone()[0])
 
     def note_lines(self, to: int, most: int) -> Iterator[tuple[str, int, str]]:
-        """Type, number of the note from 0, and line of every event with ``position <= to``.
+        """Type, number of the note from 0, and line of every commit with ``position <= to``.
 
         In the order of the type index: by type, UTC day, note (of ``most`` lines each), and in a
         note by time, stream and version. SQLite makes the lines, so that other threads go on.
@@ -78,7 +96,7 @@ class IndexLists(IndexFile):
     @reports_damage
     def _sorted_lines(self, to: int, most: int) -> tuple[IndexConnection, sqlite3.Cursor]:
         db = self._db()
-        return db, db.execute(_NOTE_LINES, (most, to))
+        return db, db.execute(_NOTE_LINES, (most, to, to))
 
     @reports_damage
     def _some_lines(self, db: IndexConnection, rows: sqlite3.Cursor) -> list[tuple[str, int, str]]:
@@ -124,12 +142,9 @@ class IndexLists(IndexFile):
 
     @reports_damage
     def commits(self, after: int, limit: int) -> list[tuple[int, int, bytes]]:
-        """``(position, number of the stream, commit id)`` of events after a position."""
-        rows = self._db().execute(
-            "SELECT position, stream, commit_id FROM events WHERE position > ? "
-            "ORDER BY position LIMIT ?",
-            (after, limit),
-        )
+        """``(position, number of the stream, commit id)`` of commits after a position."""
+        every = _every("position, stream, commit_id", "position > ?1")
+        rows = self._db().execute(f"{every} ORDER BY position LIMIT ?2", (after, limit))
         return rows.fetchall()
 
 

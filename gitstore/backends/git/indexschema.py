@@ -62,6 +62,7 @@ CREATE TABLE superseded(        -- events that a rebase replaced, as they were i
 CREATE INDEX superseded_by_successor ON superseded(superseded_by);
 CREATE INDEX superseded_by_id ON superseded(event_id);
 CREATE INDEX superseded_by_stream ON superseded(stream, version);
+CREATE INDEX superseded_by_time ON superseded(time);
 CREATE VIEW every_event AS
     SELECT *, NULL AS superseded_by, NULL AS tip FROM events
     UNION ALL SELECT * FROM superseded;

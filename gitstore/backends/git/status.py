@@ -17,8 +17,9 @@ from gitstore.backends.git.repository import FORMAT_VERSION
 class StoreStatus:
     """A store at a glance.
 
-    ``unflushed``: events that are durable and not in git yet; ``size``: bytes on disk of the whole
-    store; ``notes``: sentences about anything that wants a look.
+    ``events``: those that reads give; ``superseded``: those whose places others took in rebases,
+    in ``rebased`` streams; ``unflushed``: events that are durable and not in git yet; ``size``:
+    bytes on disk of the whole store; ``notes``: sentences about anything that wants a look.
     """
 
     where: Path
@@ -26,6 +27,8 @@ class StoreStatus:
     store_id: str
     events: int
     streams: int
+    superseded: int
+    rebased: int
     unflushed: int
     size: int
     notes: tuple[str, ...]
@@ -42,6 +45,8 @@ def take_status(parts: Parts, contested: Mapping[str, str]) -> StoreStatus:
         parts.journal.state().store_id,
         events + unflushed,
         len(streams),
+        parts.index.superseded_count(),
+        parts.index.superseded_streams(),
         unflushed,
         sum(_sizes(parts.layout.root)),
         tuple(_notes(parts, contested)),
@@ -68,7 +73,8 @@ def _notes(parts: Parts, contested: Mapping[str, str]) -> Iterator[str]:
     parts.refs.under(STREAMS, odd)
     for name in odd:
         yield f"{name} is no ref of a stream, and is passed over"
-    missing = parts.journal.highest()[1] - parts.index.counts()[0] - parts.journal.count()
+    here = parts.index.counts()[0] + parts.index.superseded_count() + parts.journal.count()
+    missing = parts.journal.highest()[1] - here
     if missing > 0:
         yield f"{missing} events are lost: `sc-events verify` names them"
     if parts.layout.salvage.is_dir():

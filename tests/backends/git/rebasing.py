@@ -13,7 +13,7 @@ from gitstore.backends.git.journalschema import JournalRow
 from gitstore.backends.git.layout import STREAMS
 from gitstore.backends.git.parts import Parts
 from gitstore.backends.git.refs import RefUpdate
-from gitstore.backends.git.rows import NO_HEAD, head_of, place, row_of
+from gitstore.backends.git.rows import NO_HEAD, head_of, place, row_of, row_of_commit
 from gitstore.backends.git.store import GitEventStore
 from gitstore.backends.git.superseding import keep_tips
 from gitstore.core import canonical
@@ -42,13 +42,23 @@ def rebase(store: GitEventStore, stream: str, fork: int, theirs: Iterable[Domain
             rows.append(row)
             objects += made
             head = head_of(row)
-        old, new = ours[-1].commit, head.commit.hex()
-        assert old is not None
-        assert not keep_tips(parts.refs, {stream: old})
-        parts.objects.add(objects).unlink()
-        move = RefUpdate(STREAMS + encode_name(stream), new, frozenset({old}))
-        assert not parts.refs.move([move])
-        Flusher(parts).record(rows, objects)
+        _record(store, ours, rows, objects)
+
+
+def _record(
+    store: GitEventStore,
+    ours: Sequence[RecordedEvent],
+    rows: Sequence[JournalRow],
+    objects: Sequence[GitObject],
+) -> None:
+    """Keep the old tip, move the stream, and let the feed list the rows; both locks are held."""
+    parts, stream, old = store._parts, rows[0].stream, ours[-1].commit
+    assert old is not None
+    assert not keep_tips(parts.refs, {stream: old})
+    parts.objects.add(objects).unlink()
+    move = RefUpdate(STREAMS + encode_name(stream), rows[-1].commit_id.hex(), frozenset({old}))
+    assert not parts.refs.move([move])
+    Flusher(parts).record(rows, objects)
     store._upkeep.forget_heads()
 
 
@@ -102,3 +112,25 @@ def rebased(path: Path) -> Path:
 def noted(stream: str, event_id: str, data: object) -> DomainEvent:
     """An event whose id says which."""
     return DomainEvent(stream, "Noted", {"d": data}, {"userId": "ada"}, id=event_id)  # type: ignore[dict-item]
+
+
+def back_to(store: GitEventStore, stream: str, ref: str, known: Sequence[str]) -> None:
+    """Let a stream go back to the chain of ``ref``, whose ids are ``known``; ours follow."""
+    store.flush()
+    parts = store._parts
+    ours = list(store.read_stream(stream))
+    with parts.flush_lock.held(), parts.write_lock.held():
+        at = parts.refs.read(ref)
+        assert at is not None
+        rows: list[JournalRow] = []
+        first = parts.journal.highest()[1] + 1
+        row = row_of_commit(parts.objects, at, first)
+        rows.append(row)
+        assert row.version == len(known) == 1
+        objects: list[GitObject] = []
+        for each in ours:
+            if each.event.id not in known:
+                row, made = _replayed(parts, each, head_of(rows[-1]), first + len(rows))
+                rows.append(row)
+                objects += made
+        _record(store, ours, rows, objects)
