@@ -58,7 +58,7 @@ class Reconciler:
         self._flusher.finish_intent()
         changes = Changes()
         signature = self._parts.refs.signature()
-        self._check_feed()
+        self._check_feed(changes)
         odd: dict[str, str] = {}
         refs = self._parts.refs.under(STREAMS, odd)
         waiting = {STREAMS + encode_name(name): name for name in self._parts.journal.streams()}
@@ -190,7 +190,7 @@ class Reconciler:
         except (OSError, RefLocked) as error:
             _LOG.warning("%s could not be put back: %s", name, error)
 
-    def _check_feed(self) -> None:
+    def _check_feed(self, changes: Changes) -> None:
         """The feed's ref was deleted, its file damaged, or it was left behind: put it back."""
         tip = self._parts.journal.state().feed
         try:
@@ -201,4 +201,6 @@ class Reconciler:
         if at == tip or not self._parts.objects.holds(tip):
             return
         if at is None or self._flusher.is_feed_behind(at):
-            self._parts.refs.move([RefUpdate(FEED, tip, frozenset({at}))])
+            changes.postponed |= bool(
+                self._parts.refs.move([RefUpdate(FEED, tip, frozenset({at}))])
+            )

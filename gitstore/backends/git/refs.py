@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gitstore.backends.disk.files import DIRECTORY_MODE, sync_directory, sync_file
-from gitstore.backends.git.layout import StoreLayout
+from gitstore.backends.git.layout import SUPERSEDED, StoreLayout
 from gitstore.backends.git.packedrefs import PackedRefs, packed_content
 from gitstore.core.errors import StoreCorrupted, StoreUnavailable
 
@@ -139,6 +139,7 @@ class Refs:
         """
         refs = self._layout.root / "refs"
         folders = [self._layout.root, refs, refs / "notes", self._layout.stream_refs]
+        folders += (self._layout.root / SUPERSEDED).glob("*")
         for folder in folders:
             for entry in os.scandir(folder) if folder.is_dir() else ():
                 if entry.name.endswith(".lock") and entry.is_file(follow_symlinks=False):

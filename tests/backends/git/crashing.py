@@ -22,7 +22,6 @@ from programs import BEFORE, PROGRAMS, ack, open_git, program, say
 from gitstore import DomainEvent, RecordedEvent
 from gitstore.backends.git.background import BackgroundFlush
 from gitstore.backends.git.inspecting import inspect
-from gitstore.backends.git.rebasing import RebaseRule
 from gitstore.sync.pulling import pull
 
 
@@ -200,17 +199,6 @@ def _types(store: Path, tell: Tell) -> None:
         opened.index_types()
 
 
-def _rebase(store: Path, _: Tell) -> None:
-    with open_git(str(store)) as opened:
-        opened.append(DomainEvent("task-0", "Noted", "waits", id="waits"))
-        opened.append(DomainEvent("task-1", "Noted", "waits too", id="waits-too"))
-        refs = opened.exchange.parts.refs.under("refs/remotes/hub/streams/")
-        tips = {name.replace("refs/remotes/hub/", "refs/"): tip for name, tip in refs.items()}
-        report = opened.exchange.adopt(tips, "hub", rebase=RebaseRule())
-        assert sorted(report.rebased) == ["task-0", "task-1"], report
-        opened.append(DomainEvent("task-0", "Noted", "after", id="after"))
-
-
 def _repair(store: Path, _: Tell) -> None:
     inspect(store, repair=True)
 
@@ -229,7 +217,6 @@ _SCENARIOS: dict[str, Callable[[Path, Tell], None]] = {
     "open": _open_and_read,
     "close": _close,
     "types": _types,
-    "rebase": _rebase,
     "repair": _repair,
     "pull_rebase": _pull_rebase,
 }
