@@ -11,8 +11,9 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from tempfile import mkstemp
@@ -20,10 +21,18 @@ from typing import Any, BinaryIO, Protocol
 
 from gitstore.backends.disk.files import sync_directory, sync_file
 from gitstore.backends.jsonl.layoutwriting import LayoutWriter
+from gitstore.backends.jsonl.lines import encode_line
 from gitstore.core.base import BaseEventStore
 from gitstore.core.canonical import JSON
-from gitstore.core.errors import EventStoreError, StoreCorrupted, StoreUnavailable
-from gitstore.core.event import RecordedEvent
+from gitstore.core.checkpoint import Checkpoint
+from gitstore.core.errors import (
+    EventStoreError,
+    InvalidEvent,
+    StaleCheckpoint,
+    StoreCorrupted,
+    StoreUnavailable,
+)
+from gitstore.core.event import DomainEvent, RecordedEvent
 from gitstore.core.filters import EventFilter
 from gitstore.core.timestamps import format_timestamp, to_utc
 from gitstore.sync.forms import JSONL, Form
@@ -70,7 +79,7 @@ def export_events(
     lost, ``StoreCorrupted``.
     """
     last = store.last_position()
-    events = _whole(store.read_all(**filters), filters)
+    events = _whole(store, filters)
     count = 0
     while page := list(islice(events, _LINES)):
         out.write(b"".join([form.encode(recorded.event) for recorded in page]))
@@ -124,34 +133,89 @@ def _catch_up(
     stop: threading.Event | None,
     progress: Progress | None,
 ) -> ExportSummary:
-    given = filters.get("after_position", 0)
-    count = 0
     with layout.turn() as position:
+        if layout.is_replacing:
+            layout.take_over(partial(_is_known, store))
+            position = layout.position  # noqa: PLW2901
         last = store.last_position()
         if position > last:
             raise StoreUnavailable(
                 f"the layout goes to position {position}, and the store only to {last}",
                 hint="The store is an older copy: export it to a directory of its own.",
             )
-        wanted = {**filters, "after_position": max(position, given)}
-        events = _whole(store.read_all(**wanted), wanted)
-        for written, position in layout.write(events):  # noqa: PLW2901
-            count += written
-            if progress:
-                progress("Exporting", position, max(position, last))
-            if stop is not None and stop.is_set():
-                return ExportSummary(count, position)
-        layout.settle(last)
+        count = 0
+        if _is_up_to_date(store, layout):
+            count, ended = _write(store, layout, filters, stop, progress)
+            if not ended:
+                return ExportSummary(count, layout.position)
+        while not _is_up_to_date(store, layout):  # or a rebase came meanwhile
+            count = _write_anew(store, layout, filters, progress)
         return ExportSummary(count, layout.position)
 
 
-def _whole(events: Iterator[RecordedEvent], filters: dict[str, Any]) -> Iterator[RecordedEvent]:
-    """The events, unless one is missing: a copy with holes must not pass for the history."""
+def _is_up_to_date(store: BaseEventStore, layout: LayoutWriter) -> bool:
+    """Whether no rebase has superseded what is written; notes up to which epoch that holds."""
+    try:
+        now = store.resume(Checkpoint(store.store_id, layout.epoch, layout.position))
+    except StaleCheckpoint:
+        return False
+    layout.note_epoch(now.epoch)
+    return True
+
+
+def _write(
+    store: BaseEventStore,
+    layout: LayoutWriter,
+    filters: dict[str, Any],
+    stop: threading.Event | None,
+    progress: Progress | None,
+) -> tuple[int, bool]:
+    """Write what comes after the layout's end: how many events, and whether that was all."""
+    last = store.last_position()
+    wanted = {**filters, "after_position": max(layout.position, filters.get("after_position", 0))}
+    count = 0
+    for written, position in layout.write(_whole(store, wanted)):
+        count += written
+        if progress:
+            progress("Exporting", position, max(position, last))
+        if stop is not None and stop.is_set():
+            return count, False
+    layout.settle(last)
+    return count, True
+
+
+def _write_anew(
+    store: BaseEventStore, layout: LayoutWriter, filters: dict[str, Any], progress: Progress | None
+) -> int:
+    """Make the layout again from the first event on, and put it in its own place."""
+    with layout.anew() as aside, aside.turn():
+        aside.note_epoch(store.epoch)
+        count, _ = _write(store, aside, filters, None, progress)
+    layout.take_over(partial(_is_known, store))
+    return count
+
+
+def _is_known(store: BaseEventStore, line: bytes) -> bool:
+    """Whether a line is an event of the store, at whatever version."""
+    try:
+        given = DomainEvent.from_json(line)
+        found = store.find_event(given.id) if given.id else None
+    except InvalidEvent:
+        return False
+    same = found is not None and encode_line(replace(found.event, version=given.version))
+    return same == line + b"\n"
+
+
+def _whole(store: BaseEventStore, filters: dict[str, Any]) -> Iterator[RecordedEvent]:
+    """The live events, unless one is missing: a copy with holes must not pass for the history.
+
+    What a rebase superseded is no hole; it is read to know that.
+    """
     after = filters.get("after_position", 0)
     if any(value is not None for name, value in filters.items() if name != "after_position"):
-        yield from events
+        yield from store.read_all(**filters)
         return
-    for recorded in events:
+    for recorded in store.read_all(**filters, superseded=True):
         if recorded.position != after + 1:
             raise StoreCorrupted(
                 f"the store has lost the events at positions {after + 1} to "
@@ -159,7 +223,8 @@ def _whole(events: Iterator[RecordedEvent], filters: dict[str, Any]) -> Iterator
                 hint="`sc-events verify` names them; with `--after` the rest can be exported.",
             )
         after = recorded.position
-        yield recorded
+        if recorded.superseded_by is None:
+            yield recorded
 
 
 def _selection(filters: dict[str, Any]) -> dict[str, JSON]:

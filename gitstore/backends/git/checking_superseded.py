@@ -30,6 +30,7 @@ class SupersededWalk:
         self.commits: dict[str, str] = {}
         """Commit → ``stream@version`` of every event that only refs of superseded tips keep."""
         self._listed: dict[int, str] = {}
+        self._gone: set[int] = set()
 
     def chain(self, name: str, tip: str) -> Iterator[Finding]:
         """What is wrong with a chain, from the tip that ``name`` keeps down to what is known."""
@@ -60,6 +61,7 @@ class SupersededWalk:
             if f"{event.stream_id}@{event.version}" != place:
                 raise StoreCorrupted(f"its commit is {event.stream_id}@{event.version}")
         except EventStoreError as error:
+            self._gone.add(entry.position)
             yield self._lost(place, entry.commit, str(error), FEED)
         else:
             message = f"{place} at position {entry.position}, which a rebase superseded, has no ref"
@@ -74,6 +76,8 @@ class SupersededWalk:
                 if row[14] is not None and left.pop(row[0], None) != row[6].hex():
                     more += 1
             after = page[-1][0]
+        for position in self._gone:  # said already
+            left.pop(position, None)
         if left or more:
             message = f"of what rebases superseded it lacks {len(left)} events, and has {more} more"
             yield Finding("index", message, repairable=True)

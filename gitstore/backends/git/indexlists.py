@@ -43,7 +43,7 @@ FROM (
         FROM ({_every(_TYPED, "position <= ?")}) e JOIN streams s ON s.id = e.stream
     )
 )
-ORDER BY type, day, note, passed, name, version
+ORDER BY type, day, note, passed, name, version, commit_id
 """
 
 TypedRow = tuple[int, int, str, str, int, bytes]

@@ -150,7 +150,7 @@ def day_of(line: Line) -> str:
 
 
 def encode_note(lines: Sequence[Line]) -> bytes:
-    """The note of these lines, in their order: by time, stream and version."""
+    """The note of these lines, in their order: by time, stream, version, commit."""
     return b"".join([line[3] for line in sorted(lines)])
 
 

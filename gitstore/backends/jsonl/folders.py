@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import shutil
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -117,6 +118,17 @@ class Folder:
             sync_file(file.fileno())
         os.rename(aside, name, src_dir_fd=self._descriptor, dst_dir_fd=self._descriptor)
         self.sync()
+
+    def move(self, name: str, into: Folder) -> None:
+        """Put a file in it in the place of the other folder's of that name, durable."""
+        os.rename(name, name, src_dir_fd=self._descriptor, dst_dir_fd=into._descriptor)
+        into.sync()
+
+    def remove(self, name: str) -> None:
+        """Remove a directory in it with all it holds; nothing where there is none."""
+        with contextlib.suppress(FileNotFoundError):
+            shutil.rmtree(name, dir_fd=self._descriptor)
+            self.sync()
 
     def sync(self) -> None:
         """Make its entries durable."""

@@ -25,8 +25,10 @@ feed. Lines are only ever appended, so the versions of a file rise.
 Lines stand in order of position, so a reader finds a position by bisection, seeks, and reads one
 line. Indexes are derived: they say where to look, and only the data line says what happened.
 
-No file is ever shortened. A last line without its line feed is being written, or was cut short. A
-line that its writer does not know is somebody's, and stays.
+No file is ever shortened, but after a rebase, which gives events other versions: then the layout is
+made anew, and its files replace the old ones, each of them at once. A last line without its line
+feed is being written, or was cut short. A line that its writer does not know is somebody's, and
+stays.
 """
 
 from __future__ import annotations
@@ -42,6 +44,8 @@ INDEXES = "indexes"
 BY_TYPE = "by-type"
 BY_STREAM = "by-stream.idx"
 STATE = "state.json"
+ANEW = ".anew"
+"""Below the indexes: where a layout is made that takes the place of this one."""
 DATA_SUFFIX = ".jsonl"
 
 _DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII).fullmatch

@@ -33,6 +33,8 @@ class LayoutState:
 
     - ``store_id``: the store whose positions these are; ``selection``: which of its events.
     - ``position``: everything up to here is written and durable.
+    - ``epoch``: of the store when what is written was read; see ``Checkpoint``.
+    - ``replacing``: a layout made anew is being put in the place of this one.
     - ``writing``: the batch after that, which may be written in part; ``None``: there is none.
     """
 
@@ -40,6 +42,8 @@ class LayoutState:
     selection: dict[str, JSON] = field(default_factory=dict)
     position: int = 0
     writing: Writing | None = None
+    epoch: int = 0
+    replacing: bool = False
 
     @classmethod
     def load(cls, indexes: Folder) -> Self | None:
@@ -65,6 +69,8 @@ class LayoutState:
             dict(given["filter"]),
             int(given["position"]),
             None if writing is None else Writing(int(writing["position"]), dict(writing["sizes"])),
+            int(given.get("epoch", 0)),
+            given.get("replacing") is True,
         )
 
     def save(self, indexes: Folder) -> None:
@@ -79,6 +85,8 @@ class LayoutState:
             "filter": self.selection,
             "position": self.position,
             "writing": writing,
+            "epoch": self.epoch,
+            "replacing": self.replacing,
         }
         indexes.replace(STATE, canonical.encode(given) + b"\n")
 

@@ -11,6 +11,7 @@ import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from types import TracebackType
@@ -20,7 +21,8 @@ from gitstore.backends.disk.files import DIRECTORY_MODE, sync_directory, sync_fi
 from gitstore.backends.disk.locks import FileLock
 from gitstore.backends.jsonl.appending import append_lines
 from gitstore.backends.jsonl.folders import Folder, writing_errors_told
-from gitstore.backends.jsonl.layout import INDEXES, STATE, data_file, index_files, index_line
+from gitstore.backends.jsonl.layout import ANEW, INDEXES, STATE, data_file, index_files, index_line
+from gitstore.backends.jsonl.layoutanew import IsKnown, move_over
 from gitstore.backends.jsonl.layoutstate import LayoutState, Writing
 from gitstore.backends.jsonl.lines import encode_line
 from gitstore.core.canonical import JSON
@@ -82,6 +84,8 @@ class LayoutWriter:
             self._indexes.size(_LOCK)  # the lock itself would follow a link
             with self._lock.held():
                 self._load()
+                if not self._state.replacing:
+                    self._indexes.remove(ANEW)  # left by one that was killed
                 yield self._state.position
 
     @property
@@ -103,6 +107,41 @@ class LayoutWriter:
         """Note that all up to ``position`` is written, where the last events are not wanted."""
         if position > self._state.position:
             self._save(self._state.done(position))
+
+    @property
+    def epoch(self) -> int:
+        """The store's epoch when what is written was read."""
+        return self._state.epoch
+
+    @property
+    def is_replacing(self) -> bool:
+        """Whether a layout made anew is about to take this one's place: ``take_over`` goes on."""
+        return self._state.replacing
+
+    def note_epoch(self, epoch: int) -> None:
+        """What is written from now on is read at this epoch, and what is here holds at it too."""
+        if epoch != self._state.epoch:
+            self._save(replace(self._state, epoch=epoch))
+
+    def anew(self) -> LayoutWriter:
+        """A writer of an empty layout of the same events, beside this one; within a ``turn``."""
+        state = self._state
+        return LayoutWriter(self._where / INDEXES / ANEW, state.store_id, state.selection)
+
+    def take_over(self, is_known: IsKnown) -> None:
+        """Put the layout made ``anew`` in the place of this one; within a ``turn``.
+
+        ``is_known``: see ``layoutanew``. When it was cut short, it must be called again.
+        """
+        if not self._state.replacing:
+            self._save(replace(self._state, replacing=True))
+        with self._indexes.folder(ANEW) as aside:
+            with aside.folder(INDEXES) as indexes:
+                state = LayoutState.load(indexes)
+            assert state is not None  # it was complete before this began
+            move_over(aside, self._root, is_known)
+        self._save(state)
+        self._indexes.remove(ANEW)
 
     def _load(self) -> None:
         found = LayoutState.load(self._indexes)

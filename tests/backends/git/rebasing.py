@@ -43,6 +43,7 @@ def rebase(store: GitEventStore, stream: str, fork: int, theirs: Iterable[Domain
             objects += made
             head = head_of(row)
         _record(store, ours, rows, objects)
+    store._upkeep.forget_heads()
 
 
 def _record(
@@ -59,7 +60,6 @@ def _record(
     move = RefUpdate(STREAMS + encode_name(stream), rows[-1].commit_id.hex(), frozenset({old}))
     assert not parts.refs.move([move])
     Flusher(parts).record(rows, objects)
-    store._upkeep.forget_heads()
 
 
 def _head(parts: Parts, events: Sequence[RecordedEvent]) -> StreamHead:
@@ -88,18 +88,19 @@ def _replayed(
     return row_of(event, objects[-1].id, position, data, metadata), objects
 
 
-def rebased(path: Path) -> Path:
+def rebased(path: Path, spilled: str = SPILLED) -> Path:
     """A store with two streams rebased, one of them twice, from different forks, among others.
 
     Stream ``task-1`` forks at 2 and then at 1, with spilled data on both sides; ``a/b`` from its
-    beginning; ``other`` never. Events come before, between and after.
+    beginning; ``other`` never. Events come before, between and after. Without ``spilled`` the index
+    has all that a commit says.
     """
     with reopen(path) as store:
         for n in range(5):
-            store.append(noted("task-1", f"ours-{n}", SPILLED if n == 3 else n))
+            store.append(noted("task-1", f"ours-{n}", spilled if n == 3 else n))
             store.append(noted("other", f"other-{n}", n))
         store.append(noted("a/b", "first", 1))
-        rebase(store, "task-1", 2, [noted("task-1", "x", SPILLED + "x"), noted("task-1", "y", 1)])
+        rebase(store, "task-1", 2, [noted("task-1", "x", spilled + "x"), noted("task-1", "y", 1)])
         store.append(noted("task-1", "after", 1))
         store.append(noted("other", "other-after", 1))
         rebase(store, "a/b", 0, [noted("a/b", "before", 0)])
@@ -134,3 +135,4 @@ def back_to(store: GitEventStore, stream: str, ref: str, known: Sequence[str]) -
                 rows.append(row)
                 objects += made
         _record(store, ours, rows, objects)
+    store._upkeep.forget_heads()

@@ -25,7 +25,6 @@ from tests.backends.git.test_repair import (
     drop_refs,
     move_feed_back,
     move_feed_to_a_stream,
-    move_refs_back,
     spoil_index,
     spoil_pack_indexes,
     spoil_packs,
@@ -36,7 +35,7 @@ from tests.backends.git.witness import git, reopen
 @pytest.fixture(scope="module")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A rebased store that nobody changes."""
-    return rebased(tmp_path_factory.mktemp("rebased") / "events.git")
+    return rebased(tmp_path_factory.mktemp("rebased") / "events.git", spilled="")
 
 
 @pytest.fixture
@@ -80,7 +79,7 @@ def test_a_rebuilt_index_is_the_same(store: Path) -> None:
 
 DAMAGE: list[Callable[[Path], None]] = [
     drop_packs, drop_pack_indexes, spoil_pack_indexes, spoil_packs, cut_packs, drop_feed_ref,
-    move_feed_back, move_feed_to_a_stream, drop_index, spoil_index, drop_refs, move_refs_back,
+    move_feed_back, move_feed_to_a_stream, drop_index, spoil_index, drop_refs,
 ]  # fmt: skip
 
 
@@ -219,7 +218,7 @@ def test_a_feed_made_anew_keeps_each_rebase_in_one_commit(
         damage(store)
         monkeypatch.setattr("gitstore.backends.git.refeeding._AT_ONCE", 2)
         assert inspect(store, repair=True).ok
-        assert int(git(store, "rev-list", "--count", "refs/feed")) > 8
+        assert int(git(store, "rev-list", "--count", "refs/feed")) >= 6
         assert history(store) == before
         drop_index(store)
         assert history(store) == before
