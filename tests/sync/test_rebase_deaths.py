@@ -41,7 +41,7 @@ def template(tmp_path: Path) -> Path:
 
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize(
-    "every", [pytest.param(12, id="some"), pytest.param(1, id="each", marks=pytest.mark.soak)]
+    "every", [pytest.param(17, id="some"), pytest.param(1, id="each", marks=pytest.mark.soak)]
 )
 def test_death_at_any_step_of_a_rebase(tmp_path: Path, template: Path, every: int) -> None:
     """Kill -9 at each: each stream is old or new, all is sound, and a repetition ends it."""

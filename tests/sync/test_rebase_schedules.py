@@ -200,7 +200,7 @@ def run(examples: int, steps: int) -> None:
 
 def test_machines_do_what_the_rules_say() -> None:
     """Over random schedules each step comes to what the model says, and all agree in the end."""
-    run(examples=8, steps=12)
+    run(examples=5, steps=10)
 
 
 @pytest.mark.soak
