@@ -20,7 +20,7 @@ from gitstore.backends.disk.locks import FileLock
 from gitstore.backends.git.gitcommand import Git
 from gitstore.backends.git.layout import StoreLayout
 from gitstore.backends.git.objects import Objects
-from gitstore.backends.git.packfiles import bring_in, packs_in
+from gitstore.backends.git.packfiles import bring_in, finish_bringing_in, packs_in
 from gitstore.backends.git.parts import Parts
 from gitstore.backends.git.repacking import loose_objects
 
@@ -118,6 +118,7 @@ def clear_leftovers(layout: StoreLayout) -> None:
         with _lock_of_the_dead(folder) as is_dead:
             if is_dead:
                 _LOG.info("a fetch was cut short: %s is removed", folder)
+                finish_bringing_in(StoreLayout(folder).packs, layout.packs)
                 _clear_marks(layout.packs, folder.name)
                 shutil.rmtree(folder, ignore_errors=True)
 

@@ -135,6 +135,16 @@ def bring_in(folder: Path, packs: Path, mark: bytes = _MARK) -> list[Path]:
     return keeps
 
 
+def finish_bringing_in(folder: Path, packs: Path) -> None:
+    """Move what belongs to a pack whose ``bring_in`` was cut short, when it alone had moved."""
+    for index in folder.glob("pack-*.idx"):
+        if not index.with_suffix(".pack").exists() and (packs / f"{index.stem}.pack").exists():
+            for part in (index.with_suffix(".rev"), index):
+                if part.exists():
+                    part.chmod(OBJECT_MODE)
+                    part.replace(packs / part.name)
+
+
 def clear_marks(packs: Path) -> None:
     """Remove the ``.keep`` files of a ``bring_in`` that was cut short."""
     for keep in packs.glob("pack-*.keep"):

@@ -31,6 +31,7 @@ from gitstore.backends.git.packfiles import (
     PackFile,
     bring_in,
     clear_marks,
+    finish_bringing_in,
     lists_all,
     packs_in,
     remove,
@@ -88,7 +89,8 @@ class Repacker:
                 self.clear()
 
     def clear(self) -> None:
-        """Remove what a run that was cut short left; nothing of it is needed."""
+        """Remove what a run that was cut short left; of a pack that is in place, all is kept."""
+        finish_bringing_in(self._aside, self._packs)
         shutil.rmtree(self._aside, ignore_errors=True)
         clear_marks(self._packs)
 

@@ -17,20 +17,23 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from programs import PROGRAMS, ack, open_git, program, say
+from programs import BEFORE, PROGRAMS, ack, open_git, program, say
 
 from gitstore import DomainEvent, RecordedEvent
 from gitstore.backends.git.background import BackgroundFlush
 from gitstore.backends.git.inspecting import inspect
+from gitstore.sync.pulling import pull
 
 
 @program
-def crash_everywhere(template: str, folder: str, scenario: str) -> None:
+def crash_everywhere(template: str, folder: str, scenario: str, every: int) -> None:
     """Run a scenario on copies of a store, dying at its 1st, 2nd, 3rd … step, until it completes.
+
+    ``every``: at one step of so many only.
 
     Says ``[k, step, acknowledged]`` of each; copy k lies in ``folder/k/events.git``.
     """
-    for k in range(1, 2_000):
+    for k in range(1, 2_000, every):
         place = Path(folder, str(k))
         place.mkdir(parents=True)
         store = place / "events.git"
@@ -207,6 +210,12 @@ def _repair(store: Path, _: Tell) -> None:
     inspect(store, repair=True)
 
 
+def _pull_rebase(store: Path, tell: Tell) -> None:
+    with open_git(str(store)) as opened:
+        tell([opened.append(BEFORE)])
+        pull(opened, "hub", rebase=True)
+
+
 _SCENARIOS: dict[str, Callable[[Path, Tell], None]] = {
     "few": _few,
     "many": _many,
@@ -217,6 +226,7 @@ _SCENARIOS: dict[str, Callable[[Path, Tell], None]] = {
     "types": _types,
     "checkpoint": _checkpoint,
     "repair": _repair,
+    "pull_rebase": _pull_rebase,
 }
 
 

@@ -19,6 +19,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,8 @@ sys.path.insert(0, str(Path(__file__).parents[3]))  # run as a file, it has only
 from tests.backends.git.forging import Peer, fetch, pull
 
 PROGRAMS: dict[str, Callable[..., None]] = {}
+BEFORE = DomainEvent("task-0", "Before", id="before", timestamp=datetime(2026, 11, 23, tzinfo=UTC))
+"""What is appended right before a rebase; the same at each repetition."""
 
 
 def program(function: Callable[..., None]) -> Callable[..., None]:

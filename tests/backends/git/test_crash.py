@@ -17,9 +17,9 @@ Death = tuple[str, Path, list[Ack]]
 """Before which step, which store, and what was acknowledged until then."""
 
 
-def crash_everywhere(template: Path, folder: Path, scenario: str) -> list[Death]:
-    """Die at every step of a scenario; gives (step, store, acknowledged) of each death."""
-    with start("crash_everywhere", str(template), str(folder), scenario) as child:
+def crash_everywhere(template: Path, folder: Path, scenario: str, every: int = 1) -> list[Death]:
+    """Die at one step of ``every`` of a scenario; gives (step, store, acknowledged) of each."""
+    with start("crash_everywhere", str(template), str(folder), scenario, every) as child:
         assert child.stdout is not None
         said = [json.loads(line) for line in child.stdout]
     assert child.returncode == 0

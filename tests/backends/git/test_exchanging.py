@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import shutil
 import subprocess
 import threading
 import time
@@ -58,6 +59,28 @@ def test_a_killed_adoption_converges(place: Path, begin: Begin, seed: int) -> No
         assert pull(opened, remote).adopted == {}
         assert not list((store / "gitstore" / "incoming").iterdir())
     assert len(assert_sound(store, ours)) == 3_004
+
+
+def test_a_pack_that_a_killed_fetch_moved_by_half_is_completed(place: Path) -> None:
+    """Its index, which was to come last, still lies where it was fetched; the next look brings it.
+
+    A pack without its index would be garbage for good, and a complaint of every ``verify``.
+    """
+    remote = peer(place / "there.git", 20, 4)
+    store = place / "events.git"
+    filled(store)
+    with reopen(store) as opened:
+        with opened.exchange.incoming() as incoming:
+            fetch(remote.path, incoming)
+            dead = incoming.folder.with_name("dead")
+            shutil.copytree(incoming.folder, dead)
+        (pack,) = dead.rglob("pack-*.pack")
+        pack.rename(opened.exchange.layout.packs / pack.name)
+        assert not opened.verify().ok
+        with opened.exchange.incoming():
+            assert not dead.exists()
+        assert opened.verify().ok
+    assert len(assert_sound(store)) == 12
 
 
 def test_appends_go_on_during_a_large_adoption(place: Path, begin: Begin) -> None:
