@@ -102,26 +102,43 @@ class Reader:
         while left > 0 and low < high:
             size = min(size, left)
             self._look()
-            if end is None:
-                end = self._parts.journal.highest()[1]
-            waiting = self._parts.journal.stream_page(stream, low, high, size, backwards=backwards)
-            waiting = [row for row in waiting if row.position <= end]
             try:
-                flushed = self._parts.index.stream_page(
-                    stream, low, high, size, backwards=backwards, end=end
-                )
+                page = self._stream_page(stream, low, high, size, end, backwards=backwards)
             except IndexDamaged as error:
                 attempt = self._mend(error, attempt)
                 continue
-            found = {event.version: event for event in (*flushed, *map(recorded, waiting))}
-            page = sorted(found, reverse=backwards)[:size]
-            for version in page:
-                yield found[version]
+            if page is None or (end is None and size == len(page) < left):
+                # All pages must be of one chain: read as of now, this one too. One page is anyway.
+                end = self._parts.journal.highest()[1]
+                continue
+            yield from page
             if len(page) < size:
                 return
-            low, high = (low, page[-1] - 1) if backwards else (page[-1], high)
+            edge = page[-1].version
+            low, high = (low, edge - 1) if backwards else (edge, high)
             left -= size
             size = PAGE
+
+    def _stream_page(
+        self, stream: str, low: int, high: int, size: int, end: int | None, *, backwards: bool
+    ) -> list[RecordedEvent] | None:
+        """The next events of a stream, as of ``end``.
+
+        Without an end ``None`` where a rebase came between the looks at journal and index.
+        """
+        through = _NO_END if end is None else end
+        waiting = self._parts.journal.stream_page(stream, low, high, size, backwards=backwards)
+        flushed = self._parts.index.stream_page(
+            stream, low, high, size, backwards=backwards, end=through
+        )
+        if not waiting:
+            return flushed
+        found = {event.version: event for event in flushed}
+        fresh = [recorded(row) for row in waiting if row.position <= through]
+        if end is None and any(found.get(e.version, e).commit != e.commit for e in fresh):
+            return None
+        found.update((event.version, event) for event in fresh)
+        return [found[version] for version in sorted(found, reverse=backwards)][:size]
 
     def all(
         self,
