@@ -70,7 +70,8 @@ def check_death(
     for name, tip in stream_refs(place).items():
         is_old = tip == old[name] or git(place, "rev-parse", f"{tip}^").strip() == old[name]
         assert is_old or tip == new[name], f"{name} is neither old nor new"
-    check_files(place)
+    # Where the remote stood is noted last, and whoever notes it next takes over its locks.
+    check_files(place, passing="refs/remotes/hub/streams/")
     repeat(place)
     with reopen(place) as store:
         check_whole(store, acks)
@@ -89,9 +90,10 @@ def check_whole(store: GitEventStore, acks: Iterable[Ack]) -> None:
     assert report.ok, report.findings
 
 
-def check_files(place: Path) -> None:
-    """Git has nothing to complain of, and nothing is left over."""
-    assert not leftovers(place), leftovers(place)
+def check_files(place: Path, passing: str = "nothing") -> None:
+    """Git has nothing to complain of, and nothing is left over but below ``passing``."""
+    left = [name for name in leftovers(place) if not name.startswith(passing)]
+    assert not left, left
     assert git(place, "fsck", "--strict", "--no-dangling", "--no-progress") == ""
 
 
