@@ -7,7 +7,7 @@ makes a commit's id: what it follows, the event, and the commit by which that wa
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from typing import NamedTuple
 
 
@@ -61,26 +61,36 @@ def replayed(ours: History, theirs: History) -> History:
     return result
 
 
-def pulled(ours: History, theirs: History, *, from_store: bool, tip: Tip = tip_of) -> History:
-    """Ours after ``pull --rebase`` from a store, or from a plain repository."""
+def pulled(
+    ours: History, theirs: History, published: Set[str] | None, tip: Tip = tip_of
+) -> History:
+    """Ours after ``pull --rebase`` from a store, or from a plain repository (no ``published``).
+
+    ``published``: the commits at which either store knows the hub to stand.
+    """
     fork = fork_of(ours, theirs)
     if fork == len(theirs):
         return ours
-    is_tie = fork < len(ours) and set(ids(ours)) == set(ids(theirs))
-    if from_store and is_tie and tip(ours) < tip(theirs):
-        return ours
-    return replayed(ours, theirs)
+    if published is None or fork == len(ours) or not set(ids(theirs)) <= set(ids(ours)):
+        return replayed(ours, theirs)
+    here, there = (any(one.commit in published for one in side[fork:]) for side in (ours, theirs))
+    if here != there:
+        return ours if here else replayed(ours, theirs)
+    keeps = len(ours) > len(theirs) or tip(ours) < tip(theirs)
+    return ours if keeps else replayed(ours, theirs)
 
 
 class World:
     """Some machines and a hub, and one stream of theirs.
 
-    ``before``: event → those that its machine had when it was recorded.
+    ``before``: event → those that its machine had when it was recorded. ``tracked``: where each
+    machine knows the hub to stand.
     """
 
     def __init__(self, machines: int) -> None:
         self.machines: list[History] = [()] * machines
         self.hub: History = ()
+        self.tracked: list[History] = [()] * machines
         self.before: dict[str, frozenset[str]] = {}
 
     def append(self, here: int) -> str:
@@ -94,18 +104,27 @@ class World:
         """Bring the hub a machine's history, where it continues what is there."""
         if fork_of(self.machines[here], self.hub) == len(self.hub):
             self.hub = self.machines[here]
+        self.tracked[here] = self.hub
 
     def pull(self, here: int, there: int | None, tip: Tip = tip_of) -> None:
         """Pull and rebase, from the hub where ``there`` is ``None``."""
         ours = self.machines[here]
-        theirs = self.hub if there is None else self.machines[there]
-        self.machines[here] = pulled(ours, theirs, from_store=there is not None, tip=tip)
+        if there is None:
+            self.machines[here] = pulled(ours, self.hub, None, tip)
+            self.tracked[here] = self.hub
+        else:
+            published = self._published(here, there)
+            self.machines[here] = pulled(ours, self.machines[there], published, tip)
 
     def swap(self, one: int, other: int, tip: Tip = tip_of) -> None:
         """Both pull at once, each what the other had before."""
         ours, theirs = self.machines[one], self.machines[other]
-        self.machines[one] = pulled(ours, theirs, from_store=True, tip=tip)
-        self.machines[other] = pulled(theirs, ours, from_store=True, tip=tip)
+        published = self._published(one, other)
+        self.machines[one] = pulled(ours, theirs, published, tip)
+        self.machines[other] = pulled(theirs, ours, published, tip)
+
+    def _published(self, one: int, other: int) -> set[str]:
+        return {tip_of(self.tracked[one]), tip_of(self.tracked[other])} - {""}
 
     def settle(self, tip: Tip = tip_of) -> None:
         """Nobody appends any more, and everybody exchanges with the hub, twice."""

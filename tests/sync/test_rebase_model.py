@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.sync.rebasing_model import World, ids, replayed, then
+from tests.sync.rebasing_model import History, World, ids, replayed, then
 
 Step = tuple[str, int, int]
 """What is done, by which machine, and with which other."""
@@ -91,6 +91,41 @@ def test_peers_settle_by_themselves(machines: int, data: st.DataObject) -> None:
     settled = list(world.machines)
     run(world, [("pull", *pair) for pair in pairs])
     assert world.machines == settled, "what is settled moves"
+
+
+@pytest.mark.parametrize("smaller", [True, False], ids=["smaller", "larger"])
+def test_a_hub_and_a_peer_by_turns(smaller: bool) -> None:
+    """Whatever the smaller id speaks for: what the hub has stands, and nothing moves again."""
+    world = World(2)
+    world.append(0)
+    world.append(1)
+    world.push(0)
+    world.pull(1, 0)
+    world.pull(0, 1)
+    world.swap(0, 1)
+
+    def tip(history: History) -> str:
+        return str((ids(history)[:1] == ids(world.hub)[:1]) is not smaller)
+
+    for _ in range(3):
+        for here in (0, 1):
+            world.pull(here, None, tip)
+            world.push(here)
+            world.pull(here, 1 - here, tip)
+    assert has_settled(world)
+    assert world.hub == world.machines[0]
+
+
+def test_an_idle_peer_changes_nothing() -> None:
+    """One that knows less and brings nothing new does not make us replay what we have."""
+    world = World(2)
+    world.append(0)
+    world.append(1)
+    world.pull(0, 1)
+    before = world.machines[0]
+    world.machines[1] = then((), "event-0")  # as it was told by somebody else, and went to sleep
+    world.pull(0, 1)
+    assert world.machines[0] == before
 
 
 def test_two_orders_of_the_same_events_end_in_one() -> None:

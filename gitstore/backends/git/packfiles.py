@@ -123,8 +123,7 @@ def bring_in(folder: Path, packs: Path, mark: bytes = _MARK) -> list[Path]:
     keeps = []
     for made in sorted(folder.glob("pack-*.pack")):
         keep = packs / made.with_suffix(".keep").name
-        with contextlib.suppress(FileExistsError):  # another process brings in the same pack
-            write_new(keep, mark)
+        if _keep(keep, mark, made.with_suffix(".mark")):
             keeps.append(keep)
         for suffix in _SUFFIXES:  # the index last: without it a pack is not looked at
             part = made.with_suffix(suffix)
@@ -133,6 +132,27 @@ def bring_in(folder: Path, packs: Path, mark: bytes = _MARK) -> list[Path]:
                 part.replace(packs / part.name)
     sync_directory(packs)
     return keeps
+
+
+def _keep(keep: Path, mark: bytes, aside: Path) -> bool:
+    """Make a ``.keep``; ``False`` where there is one: another process brings in the same pack.
+
+    Written aside first: one that was cut short would belong to nobody for ever.
+    """
+    aside.unlink(missing_ok=True)
+    write_new(aside, mark)
+    try:
+        os.link(aside, keep)
+    except FileExistsError:
+        return False
+    except OSError:  # a file system without links
+        with contextlib.suppress(FileExistsError):
+            write_new(keep, mark)
+            return True
+        return False
+    finally:
+        aside.unlink()
+    return True
 
 
 def finish_bringing_in(folder: Path, packs: Path) -> None:
