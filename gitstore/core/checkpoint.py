@@ -44,7 +44,8 @@ class Checkpoint:
         """The checkpoint once ``recorded`` is handled too.
 
         Raises ``StaleCheckpoint`` where a rebase, later than the epoch, has given an event its
-        second place: the reader may have handled it in its first, and begins again.
+        second place: the reader may have handled it in its first, and begins again. What the other
+        side recorded comes before it, at versions that the reader may have seen already.
         ``superseded``: never, for a reader that reads with ``superseded`` and passes over events
         with ``replaces``.
         """

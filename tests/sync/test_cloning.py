@@ -8,7 +8,7 @@ import pytest
 
 from gitstore import DomainEvent, StoreUnavailable, UnsupportedFormat
 from gitstore.backends.disk.locks import FileLock
-from gitstore.backends.git import exchanging
+from gitstore.backends.git import takingin
 from gitstore.sync.cloning import clone
 from gitstore.sync.pulling import pull
 from gitstore.sync.transport import RemoteFailed
@@ -25,7 +25,7 @@ def test_a_clone_is_a_store_that_answers_at_once(
 
     Also where there are so many streams that all of it is made side by side.
     """
-    monkeypatch.setattr(exchanging, "_MANY_STREAMS", many)
+    monkeypatch.setattr(takingin, "_MANY_STREAMS", many)
     hub = bare(tmp_path / "hub.git")
     with machine(tmp_path / "a.git", hub) as ada:
         for stream in ("task-1", "task-2"):
@@ -57,7 +57,7 @@ def test_clones_of_one_remote_number_alike(tmp_path: Path, monkeypatch: pytest.M
     orders = []
     types = set()
     for name, many in (("b", 1_000), ("c", 1_000), ("d", 1)):
-        monkeypatch.setattr(exchanging, "_MANY_STREAMS", many)
+        monkeypatch.setattr(takingin, "_MANY_STREAMS", many)
         clone(str(hub), tmp_path / f"{name}.git")
         with reopen(tmp_path / f"{name}.git") as store:
             orders.append([(e.position, e.commit) for e in store.read_all()])
@@ -70,7 +70,7 @@ def test_a_large_clone_leaves_out_what_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A stream with another's event id, or of no event at all, is kept aside, and named."""
-    monkeypatch.setattr(exchanging, "_MANY_STREAMS", 1)
+    monkeypatch.setattr(takingin, "_MANY_STREAMS", 1)
     hub = bare(tmp_path / "hub.git")
     with machine(tmp_path / "a.git", hub) as ada, machine(tmp_path / "b.git", hub) as bob:
         who = {"userId": "ada", "correlationId": "run-1"}

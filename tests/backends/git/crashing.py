@@ -26,7 +26,7 @@ from gitstore.sync.pulling import pull
 
 
 @program
-def crash_everywhere(template: str, folder: str, scenario: str, every: int) -> None:
+def crash_everywhere(template: str, folder: str, scenario: str, every: int = 1) -> None:
     """Run a scenario on copies of a store, dying at its 1st, 2nd, 3rd … step, until it completes.
 
     ``every``: at one step of so many only.
