@@ -210,7 +210,7 @@ def look(store: Path) -> Sight:
         capture_output=True,
         check=False,
     )
-    assert fsck.returncode == 0, fsck.stderr.decode(errors="replace")
+    assert fsck.returncode == 0, (fsck.stdout + fsck.stderr).decode(errors="replace")
     refs = _git(store, "for-each-ref", "--format=%(refname) %(objectname)", "refs/streams")
     return Sight(events, by_stream, by_filter, refs)
 
