@@ -155,7 +155,8 @@ class _Judge:
     def _not_here(self, ours: str | None, tip: str) -> tuple[State, str]:
         if ours is None:
             return "missing", "there is no such stream here"
-        if self._parts.index.is_origin(ours, bytes.fromhex(tip)):
+        # What this very store had, a rebase has kept here: then nothing excuses that it is gone.
+        if not self._is_own and self._parts.index.is_origin(ours, bytes.fromhex(tip)):
             return (
                 "unverifiable",
                 f"{tip[:_SHORT]} was rebased elsewhere, and is not here to compare",
