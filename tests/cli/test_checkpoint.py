@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Cli
-from tests.sync.proofs import Keys, forged, put
+from tests.sync.proofs import Keys, forged, put, read, replayed
 from tests.sync.servers import git, refs
 
 LAPTOP = "refs/checkpoints/laptop"
@@ -52,6 +52,20 @@ def test_a_bad_signature_is_a_failure_whatever_the_streams(
     assert ran.code == 1
     assert ran.json["ok"] is False
     assert ran.json["checkpoints"][0]["signature"]["state"] == "bad"
+
+
+def test_what_cannot_be_compared_is_not_called_untouched(cli: Cli, store: Path) -> None:
+    """Anybody can write an event that names an origin: it is no proof, and that is said."""
+    ref = "refs/streams/task-AUTH-001"
+    tip = refs(store)[ref]
+    old = "1" * 40
+    later = replayed(store, read(store, tip), tip, event_id="later", origin=old)
+    git(store, "update-ref", ref, later)
+    cli.ok("list", "--store", store)
+    named = forged(store, {"task-AUTH-001": old})
+    ran = cli.ok("verify", "--against", named, "--store", store)
+    assert "1 stream: 1 unverifiable; not all of them could be compared" in ran.err
+    assert "rewritten" not in ran.err
 
 
 def test_several_are_held_against_at_once(cli: Cli, store: Path) -> None:

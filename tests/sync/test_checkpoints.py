@@ -339,6 +339,20 @@ def test_what_was_rebased_elsewhere_cannot_be_compared(
     assert states(found) == {"task-1": "unverifiable"}
 
 
+def test_what_this_very_store_had_is_not_excused_by_an_event(
+    laptop: Path, hub: Path, tmp_path: Path
+) -> None:
+    """Its own rebases keep what they move aside: where that is gone, an origin says nothing."""
+    made(laptop)
+    old = _rebased(laptop, hub)
+    copy = cloned(hub, tmp_path / "copy.git")
+    with opened(copy) as store:
+        own = forged(copy, {"task-1": old}, store=store.store_id)
+    found = proof(copy, own)
+    assert not found.agrees
+    assert states(found) == {"task-1": "lost"}
+
+
 def test_a_checkpoint_that_names_what_no_stream_held(laptop: Path) -> None:
     """Names that decode to nothing, commits of other streams, and what is no event."""
     tips = refs(laptop)

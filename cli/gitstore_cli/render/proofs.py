@@ -48,8 +48,15 @@ def say_proof(env: Env, one: Checked) -> None:
         for state, count in proof.summary.items()
     )
     told = counted(proof.said.streams, "stream")
-    verdict = "nothing was rewritten" if proof.agrees else "histories disagree"
-    env.say(f"{told}: {states or 'nothing to check'}; {verdict}")
+    env.say(f"{told}: {states or 'nothing to check'}; {_verdict(proof)}")
+
+
+def _verdict(proof: Proof) -> str:
+    if not proof.agrees:
+        return "histories disagree"
+    if "unverifiable" in proof.summary:
+        return "not all of them could be compared"
+    return "nothing was rewritten"
 
 
 def _signed(signature: Signature) -> str:

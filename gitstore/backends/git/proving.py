@@ -20,13 +20,12 @@ from gitstore.backends.git.checkpoints import (
     name_of,
 )
 from gitstore.backends.git.commits import MOST_BYTES as MOST_OF_EVENT
-from gitstore.backends.git.commits import EventCommit
 from gitstore.backends.git.findings import Progress
 from gitstore.backends.git.layout import STREAMS
 from gitstore.backends.git.parts import Parts
 from gitstore.backends.git.relating import Relation, read_commit, read_tip, relate
 from gitstore.backends.git.signing import Signature, check_signature
-from gitstore.core import canonical
+from gitstore.backends.git.standing import is_live
 from gitstore.core.errors import StoreCorrupted, UnsupportedFormat
 from gitstore.core.names import decode_name, encode_name, is_encoded
 
@@ -156,7 +155,8 @@ class _Judge:
     def _not_here(self, ours: str | None, tip: str) -> tuple[State, str]:
         if ours is None:
             return "missing", "there is no such stream here"
-        if self._parts.index.is_origin(ours, bytes.fromhex(tip)):
+        # What this very store had, a rebase has kept here: then nothing excuses that it is gone.
+        if not self._is_own and self._parts.index.is_origin(ours, bytes.fromhex(tip)):
             return (
                 "unverifiable",
                 f"{tip[:_SHORT]} was rebased elsewhere, and is not here to compare",
@@ -183,22 +183,9 @@ class _Judge:
             event = read_commit(stream, at, self._read)
             if event.version <= fork:
                 break
-            if not self._is_live(event):
+            if not is_live(self._parts, event):
                 place = f"{stream}@{event.version}"
                 return "rewritten", f"{place} was {event.event_id}, which is no more in the stream"
             at = event.parent
             count += 1
         return "rebased", f"its last {count} events stand in other places since a rebase"
-
-    def _is_live(self, event: EventCommit) -> bool:
-        """Whether an event of this id and content is in the stream."""
-        found = self._parts.index.by_ids([event.event_id])
-        if not found or found[0].stream_id != event.stream_id or found[0].commit is None:
-            return False
-        return _content(self._parts.objects.read_event(found[0].commit)) == _content(event)
-
-
-def _content(event: EventCommit) -> tuple[object, ...]:
-    """What stays equal when an event gets another place; of spilled data the digest says it all."""
-    metadata = canonical.encode_own(event.metadata)
-    return (event.type, event.time, metadata, event.data, event.size, event.digest)

@@ -10,11 +10,13 @@ import logging
 from collections.abc import Collection, Iterator, Mapping
 
 from gitstore.backends.disk.files import disk_errors_told
+from gitstore.backends.git.commits import EventCommit
 from gitstore.backends.git.flushing import Flusher
 from gitstore.backends.git.gitcommand import Git, GitFailed
 from gitstore.backends.git.layout import QUARANTINE, REMOTES, STREAMS
 from gitstore.backends.git.parts import Parts
 from gitstore.backends.git.refs import RefUpdate
+from gitstore.backends.git.standing import content_of, is_live
 from gitstore.backends.git.upkeep import Upkeep
 from gitstore.core.errors import StoreCorrupted, UnsupportedFormat
 from gitstore.core.names import encode_name, is_encoded
@@ -122,15 +124,54 @@ class Tracking:
                     yield place, old
 
     def _is_only_copy(self, old: str, new: str | None) -> bool:
-        """Whether ``old`` is an event that is neither ours nor below ``new``."""
+        """Whether ``old`` is an event that is neither ours nor below ``new``, nor moved aside.
+
+        What a rebase has moved aside stands in our stream, or below ``new``, by its id.
+        """
         try:
             event = self._parts.objects.read_foreign(old)
         except (StoreCorrupted, UnsupportedFormat):
             return False
-        ours = self._parts.index.commit_at(event.stream_id, event.version)
-        if ours is not None and ours.hex() == old:
+        if self._is_ours(old, event) or (new and self._flusher.continues(new, old)):
             return False
-        return new is None or not self._flusher.continues(new, old)
+        try:
+            left = self._not_ours(old)
+            return bool(left) and (new is None or not self._holds(new, left))
+        except (StoreCorrupted, UnsupportedFormat):
+            return True  # what cannot be compared is kept
+
+    def _is_ours(self, commit: str, event: EventCommit) -> bool:
+        ours = self._parts.index.commit_at(event.stream_id, event.version)
+        return ours is not None and ours.hex() == commit
+
+    def _not_ours(self, tip: str) -> dict[str, EventCommit]:
+        """The events up to a foreign commit that are not in our stream, by their ids."""
+        found: dict[str, EventCommit] = {}
+        for commit, event in self._chain(tip):
+            if self._is_ours(commit, event):
+                break
+            if not is_live(self._parts, event):
+                found[event.event_id] = event
+        return found
+
+    def _holds(self, tip: str, wanted: Mapping[str, EventCommit]) -> bool:
+        """Whether all these events are among those up to a commit, in the same stream."""
+        left = dict(wanted)
+        for _, event in self._chain(tip):
+            twin = left.get(event.event_id)
+            if twin and twin.stream_id == event.stream_id and content_of(twin) == content_of(event):
+                del left[event.event_id]
+            if not left:
+                return True
+        return False
+
+    def _chain(self, tip: str) -> Iterator[tuple[str, EventCommit]]:
+        """The events up to a foreign commit, the last one first."""
+        at: str | None = tip
+        while at is not None:
+            event = self._parts.objects.read_foreign(at)
+            yield at, event
+            at = event.parent
 
     def _free_place(self, prefix: str, leaf: str, tip: str) -> str | None:
         """Where to keep a tip; ``None`` where it is kept, or too many of its stream are."""
