@@ -278,6 +278,7 @@ CASES = [
         *_REBASED,
         "sc-events show n-3",
         "sc-events show n-3 -f json",
+        "sc-events show n-3 | cat",
         "sc-events show 17712fb",
         "sc-events show n-3 -f minimal",
     ),
@@ -385,6 +386,7 @@ CASES = [
         "sc-events verify | cat",
         "sc-events verify -f minimal",
     ),
+    case("verify.rebased", *_REBASED, "sc-events verify", "sc-events verify -f json"),
     case("verify.empty", "sc-events verify", store="nothing"),
     case(
         "verify.damage",
@@ -451,6 +453,15 @@ CASES = [
         "sc-events checkpoint --store missing.git",
     ),
     case("push.help", "sc-events push --help"),
+    case(
+        "push.checkpoint",
+        *_HUB,
+        "sc-events push | cat",
+        "sc-events remote machine laptop",
+        "sc-events checkpoint",
+        "sc-events push",
+        "sc-events push",
+    ),
     case(
         "push.terminal",
         *_HUB,
