@@ -267,6 +267,7 @@ CASES = [
         *_REBASED,
         "sc-events list --stream task-AUTH-001",
         "sc-events list --superseded",
+        "COLUMNS=72 sc-events list --superseded",
         "sc-events list --superseded --type TaskRenamed -f json",
         "sc-events list --superseded -f minimal",
         "sc-events list --superseded --last 1 | cat",
