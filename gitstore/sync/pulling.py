@@ -59,7 +59,7 @@ def pull(
     timeout: float | None = None,
     progress: Progress | None = None,
     rebase: bool = False,
-    streams: Collection[str] | None = None,
+    streams: str | Collection[str] | None = None,
     dry_run: bool = False,
 ) -> PullReport:
     """Take in the streams of ``source``: a remote's name, a URL, a repository's path, a bundle.
@@ -69,8 +69,8 @@ def pull(
     Streams that continue ours are adopted, each as a fast-forward, each commit checked; diverged
     streams and refused refs are in the report, and stay as they are. ``rebase``: a diverged stream
     becomes theirs followed by our events that theirs has not, each with its id, and the tip it had
-    is kept under ``refs/superseded/``; ``streams``: only those of these names. ``dry_run``: the
-    report says what would come of it, and nothing is recorded.
+    is kept under ``refs/superseded/``; ``streams``: only that of this name, or those of these.
+    ``dry_run``: the report says what would come of it, and nothing is recorded.
 
     ``timeout``: seconds of silence after which the other end is given up. Raises ``RemoteFailed``
     where it cannot be reached, ``UnsupportedFormat`` where it is no event store, or one of another
@@ -78,6 +78,8 @@ def pull(
     """
     if streams is not None and not rebase:
         raise ValueError("streams= says which streams to rebase, and needs rebase=True")
+    if isinstance(streams, str):
+        streams = (streams,)
     exchange = store.exchange
     found = find_source(exchange.layout.root, source, folder)
     transport = Transport(exchange.layout.root, found.address, timeout=timeout, progress=progress)

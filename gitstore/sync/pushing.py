@@ -205,6 +205,7 @@ class _Push:
             },
             said=self._said if planner.declined else (),
             waiting=self._ours.waiting,
+            checkpoints=tuple(sorted(ref for ref in self._taken if ref.startswith(CHECKPOINTS))),
         )
 
 

@@ -23,6 +23,7 @@ class PushReport:
     - ``refused``: stream, or the full name of another ref, → why it did not take it.
     - ``said``: what it had to say about that itself, such as in a hook; its last lines.
     - ``waiting``: stream → why its last events are not in git here; nothing of it was pushed.
+    - ``checkpoints``: the full names of those that were not there, or not up to where they are now.
     """
 
     remote: str
@@ -36,6 +37,7 @@ class PushReport:
     refused: Mapping[str, str] = field(default_factory=dict)
     said: tuple[str, ...] = ()
     waiting: Mapping[str, str] = field(default_factory=dict)
+    checkpoints: tuple[str, ...] = ()
 
     @property
     def events(self) -> int:

@@ -83,7 +83,8 @@ def test_push_brings_our_checkpoints_and_pull_tracks_them(
     assert not refs(copy, "refs/checkpoints")
     record(laptop, "task-1")
     second = made(laptop).commit
-    pushed(laptop)
+    assert pushed(laptop).checkpoints == (LAPTOP,)
+    assert pushed(laptop).checkpoints == ()
     with opened(copy) as store:
         assert pull(store, "origin").ok
     assert refs(copy, THERE) == {THERE: second} != {THERE: first}

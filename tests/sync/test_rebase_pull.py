@@ -123,6 +123,16 @@ def test_an_id_with_two_contents_leaves_the_stream_diverged(tmp_path: Path) -> N
     assert_sound_rebased(bob_path)
 
 
+def test_one_stream_may_be_named_without_a_list(tmp_path: Path) -> None:
+    """A text is one name, not its letters."""
+    _, _, bob_path = diverged(tmp_path)
+    with reopen(bob_path) as bob:
+        report = pull(bob, "hub", rebase=True, streams="s", dry_run=True)
+        assert ([*report.adoption.rebased], report.not_diverged) == (["s"], ())
+        report = pull(bob, "hub", rebase=True, streams="other")
+        assert ([*report.adoption.diverged], report.not_diverged) == (["s"], ("other",))
+
+
 def test_an_id_of_another_stream_is_refused(tmp_path: Path) -> None:
     """As a pull without rebase does with streams that continue ours."""
     hub, _, bob_path = diverged(tmp_path)

@@ -93,9 +93,23 @@ def _write(env: Env, form: str, report: PushReport) -> None:
         "remote": report.remote,
         "machine": report.machine,
         "events": report.events,
+        "checkpoints": list(report.checkpoints),
         "onlyThere": report.only_there,
     }
     write_outcomes(env, form, summary, rows)
+
+
+def _brought(report: PushReport) -> str:
+    """What the remote has now and had not; of what others derive, nothing is said."""
+    from gitstore_cli.render.names import counted
+
+    parts = []
+    if report.pushed:
+        streams = counted(len(report.pushed), "stream")
+        parts.append(f"{counted(report.events, 'event')} in {streams}")
+    if report.checkpoints:
+        parts.append(counted(len(report.checkpoints), "checkpoint"))
+    return " and ".join(parts)
 
 
 def _say(env: Env, report: PushReport) -> None:
@@ -103,11 +117,10 @@ def _say(env: Env, report: PushReport) -> None:
     from gitstore_cli.render.names import counted
 
     remote = report.remote
-    streams = counted(len(report.pushed), "stream")
-    events = counted(report.events, "event")
     left = report.refused or report.waiting or report.foreign or report.diverged
     nothing = f"nothing pushed to {remote}" if left else f"nothing new for {remote}"
-    env.say(f"{events} in {streams} to {remote}" if report.pushed else nothing)
+    brought = _brought(report)
+    env.say(f"{brought} to {remote}" if brought else nothing)
     if report.renamed:
         env.say(
             f"Warning: another machine pushes there as {report.renamed}; "

@@ -36,7 +36,7 @@ def command(env: Env, form: str, event: str) -> None:
     """Show one event, named by its id, its place in a stream, or its commit."""
     from gitstore_cli.render.block import event_block
     from gitstore_cli.render.events import write_events
-    from gitstore_cli.render.jsontext import pretty
+    from gitstore_cli.render.jsontext import one_line, pretty
     from gitstore_cli.render.superseded import placed_object, places_block
 
     with holding(env, f"event {event!r}") as store:
@@ -46,10 +46,11 @@ def command(env: Env, form: str, event: str) -> None:
         places = _places(store, recorded)
         if form == "table":
             env.answer(event_block(recorded, places_block(recorded, places) if places else ()))
-        elif form == "json":
-            env.answer(pretty(placed_object(recorded, places)))
-        else:
+        elif form == "minimal":
             write_events(env, form, [recorded])
+        else:
+            text = pretty if form == "json" else one_line
+            env.answer(text(placed_object(recorded, places)))
 
 
 def _places(store: BaseEventStore, recorded: RecordedEvent) -> EventPlaces | None:

@@ -126,6 +126,7 @@ def _write(env: Env, form: str, report: VerifyReport) -> None:
                     "ok": report.ok,
                     "events": report.events,
                     "streams": report.streams,
+                    "superseded": report.superseded,
                     "findings": [_object(finding) for finding in report.findings],
                     "repaired": [_object(finding) for finding in report.repaired],
                 }
@@ -191,6 +192,8 @@ def _say(env: Env, report: VerifyReport, *, repair: bool) -> None:
 
     left = [finding for finding in report.findings if finding.kind != "quarantine"]
     looked = f"{counted(report.events, 'event')} in {counted(report.streams, 'stream')}"
+    if report.superseded:
+        looked += f", {report.superseded:,} superseded"
     mended = f"{counted(len(report.repaired), 'finding')} repaired, " if report.repaired else ""
     damage = f"{counted(len(left), 'finding')} of damage" if left else "no damage"
     env.say(f"{looked}: {mended}{damage}")

@@ -21,8 +21,15 @@ _COLUMNS = (
     Column("Commit", "yellow", leaves=1),
     Column("Data", rest=True),
 )
-_NOW = Column("Now", "bold")
-_KEPT = Column("Kept by", "dim", least=18, keeps_end=True, leaves=4)
+# Positions stay to the last: readers come with one that they noted.
+_SUPERSEDED = (
+    Column("Position", "dim", right=True),
+    Column("Time", "green", leaves=4),
+    *_COLUMNS[2:4],
+    Column("Now", "bold"),
+    Column("Kept by", "dim", least=18, keeps_end=True, leaves=3),
+    *_COLUMNS[4:],
+)
 # Widths for rows that are still to come.
 _USUAL = (
     "1000",
@@ -37,9 +44,8 @@ _USUAL = (
 
 def write_superseded_table(env: Env, rows: Iterable[tuple[RecordedEvent, str, str]]) -> int:
     """The same of superseded events, each with where it is now and the ref that keeps it."""
-    columns = (*_COLUMNS[:4], _NOW, _KEPT, *_COLUMNS[4:])
     cells = ((_cells(event), now, kept) for event, now, kept in rows)
-    return Table(env, columns).write((*c[:4], now, kept, *c[4:]) for c, now, kept in cells)
+    return Table(env, _SUPERSEDED).write((*c[:4], now, kept, *c[4:]) for c, now, kept in cells)
 
 
 def _position(recorded: RecordedEvent) -> str:

@@ -64,8 +64,8 @@ class RowWalk:
         self._tip: str | None = None
         self._position = 0
         self._store_id: str | None = None
-        self.events = 0
-        """Events held against git so far."""
+        self.lines = 0
+        """Places of events held against git so far, as they are now and as they were."""
         self._names = functools.cache(self._checked_name)
         self._types = functools.lru_cache(10_000)(self._checked_type)
 
@@ -74,16 +74,21 @@ class RowWalk:
         """Streams met so far."""
         return len(self._ends.heads)
 
+    @property
+    def superseded(self) -> int:
+        """How many of the lines rebases have superseded."""
+        return self._ends.superseded
+
     def go(self) -> int:
-        """Walk to where the feed ends now; gives how many events that were."""
-        before = self.events
+        """Walk to where the feed ends now; gives how many lines that were."""
+        before = self.lines
         with _doubting():
             state, (through, tip) = self._parts.journal.state(), self._parts.index.state()
             waiting = self._waiting(state)
             for commit in self._commits_to(tip):
                 self._feed_commit(commit, waiting, through)
                 self._tip = commit
-        return self.events - before
+        return self.lines - before
 
     def finish(self, refs: dict[str, str]) -> None:
         """Hold the ends against each other; the flush lock is held, and ``go`` gives nothing more.
@@ -137,9 +142,9 @@ class RowWalk:
             if not lines:
                 first = position
             lines.append(line)
-            self.events += 1
-            if not self.events % _PAGE:
-                self._progress("Verifying", self.events, through)
+            self.lines += 1
+            if not self.lines % _PAGE:
+                self._progress("Verifying", self.lines, through)
         if feed.encode_lines(parent, date, first, last, lines).id != commit:
             raise doubt(
                 "feed",
@@ -291,8 +296,8 @@ class RowWalk:
         waiting = len(self._waiting(self._parts.journal.state()))
         self._ends.check_index()
         events += self._ends.superseded
-        if events + waiting != self.events:
-            message = f"it has {events} events, the feed lists {self.events}"
+        if events + waiting != self.lines:
+            message = f"it has {events} events, the feed lists {self.lines}"
             raise doubt("index", message, repairable=True)
 
     def _pending(self) -> dict[str, set[str | None]]:
@@ -317,7 +322,7 @@ class RowWalk:
                 row.commit_id.hex()
             )
             heads[row.stream] = Head(row.version, row.commit_id.hex(), row.date)
-            self.events += row.position > self._position
+            self.lines += row.position > self._position
         self._ends.heads |= heads
         return tips
 

@@ -52,7 +52,12 @@ class StreamWalk:
     @property
     def events(self) -> int:
         """Events found in git and journal."""
-        return len(self._commits) + len(self._superseded.commits)
+        return len(self._commits)
+
+    @property
+    def superseded(self) -> int:
+        """Their former places that refs keep from before rebases."""
+        return len(self._superseded.commits)
 
     def run(self) -> Iterator[Finding]:
         """Everything that is not as it should be."""

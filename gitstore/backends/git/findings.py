@@ -39,12 +39,14 @@ class VerifyReport:
 
     - ``findings``: what is not as it should be; after a repair, what is left.
     - ``events`` and ``streams``: how many were held against git.
+    - ``superseded``: how many former places of events, from before rebases, were too.
     - ``repaired``: after a repair, what was found and is good again.
     """
 
     findings: tuple[Finding, ...]
     events: int
     streams: int
+    superseded: int = 0
     repaired: tuple[Finding, ...] = ()
 
     @property

@@ -63,7 +63,7 @@ def _made_openable(
     left = set(again.findings)
     found = dict.fromkeys((*report.findings, *again.repaired))
     mended = tuple(f for f in found if f.kind != "quarantine" and f not in left)
-    return VerifyReport(again.findings, again.events, again.streams, mended)
+    return replace(again, repaired=mended)
 
 
 def _journal_fault(layout: StoreLayout) -> Finding | None:

@@ -170,7 +170,8 @@ class _Judge:
         if relation.ahead:
             return self._replaced(stream, tip, relation.fork)
         if not self._is_own:
-            return "behind", f"it went on to version {then}, here it ends at {here}: pull"
+            ends = f"it ends at {here}" if here else "there is no such stream yet"
+            return "behind", f"it went on to version {then}, here {ends}: pull"
         if here == 0:
             return "missing", f"there is no such stream here; this store had {then} of its events"
         return "truncated", f"this store had it up to version {then}, and now it ends at {here}"

@@ -54,6 +54,7 @@ class Seen(NamedTuple):
     findings: list[Finding]
     events: int
     streams: int
+    superseded: int
 
 
 class Verifier:
@@ -84,7 +85,8 @@ class Verifier:
             findings += _believable([*seen.findings, *files.result()])
         findings += self._rest()
         self._parts.objects.close()
-        return VerifyReport(tuple(dict.fromkeys(findings)), seen.events, seen.streams)
+        found = tuple(dict.fromkeys(findings))
+        return VerifyReport(found, seen.events, seen.streams, seen.superseded)
 
     # Files
 
@@ -169,7 +171,8 @@ class Verifier:
         walk.go()
         refs = look_at_refs(self._parts.layout)
         walk.finish(_event_refs(refs))
-        return Seen(refs.findings, walk.events, walk.streams)
+        events = walk.lines - walk.superseded
+        return Seen(refs.findings, events, walk.streams, walk.superseded)
 
     def _look_again(self) -> Seen:
         walk = RowWalk(self._parts, self._progress)
@@ -184,7 +187,7 @@ class Verifier:
         thorough = StreamWalk(self._parts, events, self._progress)
         findings = [*refs.findings, *thorough.run()]
         streams = sum(name.startswith(STREAMS) for name in events)
-        return Seen(findings or [first], thorough.events, streams)
+        return Seen(findings or [first], thorough.events, streams, thorough.superseded)
 
     # The rest
 
