@@ -6,6 +6,7 @@ of a remote are tracked as ``refs/remotes/<remote>/checkpoints/<machine>``.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,21 +65,40 @@ def check_against(
 ) -> list[Checked]:
     """Hold the store against the checkpoint ``named``, or against all of the remote of that name.
 
-    A remote is fetched first, and nothing is taken in. A checkpoint is named by its ref, in full or
-    as git shortens it, by its machine, or by its commit's id. Raises ``NoCheckpoint`` where none is
-    meant, and what ``pull`` does where the remote cannot be fetched.
+    A remote is fetched first, and nothing is taken in. What it had when it was last fetched, and
+    has taken back since, is held against too: who shortens a stream may hide what tells. A
+    checkpoint is named by its ref, in full or as git shortens it, by its machine, or by its
+    commit's id. Raises ``NoCheckpoint`` where none is meant, and what ``pull`` does where the
+    remote cannot be fetched.
     """
     tell = progress or silent
     root = store.examine(lambda parts: parts.layout.root)
     if named in store.examine(lambda parts: remotes.urls(parts.layout.root)):
         transport = Transport(root, named, timeout=timeout, progress=progress)
+        known = _tracked(store, named)
         refresh(store.exchange, transport, Source(named, named, named, named))
-        found = store.examine(lambda parts: parts.refs.under(tracked(named, CHECKPOINTS)))
+        found = [*_tracked(store, named).items()]
+        found += [one for one in known.items() if not _is_below(root, one[1], dict(found))]
         if not found:
             raise NoCheckpoint(f"remote {named!r} has no checkpoints")
-        return [_checked(store, ref, tip, tell) for ref, tip in found.items()]
+        return [_checked(store, ref, tip, tell) for ref, tip in found]
     ref, commit = _find(root, named)
     return [_checked(store, ref, commit, tell)]
+
+
+def _tracked(store: GitEventStore, remote: str) -> dict[str, str]:
+    """The checkpoints of a remote, as it was last fetched."""
+    return store.examine(lambda parts: parts.refs.under(tracked(remote, CHECKPOINTS)))
+
+
+def _is_below(root: Path, commit: str, tips: Mapping[str, str]) -> bool:
+    """Whether one of these tips is the commit or descends from it."""
+    if commit in tips.values():
+        return True
+    try:
+        return not Git(root).run("rev-list", "--max-count=1", commit, "--not", *tips.values())
+    except GitFailed:
+        return False  # it cannot be read; that is told of it
 
 
 def _checked(store: GitEventStore, ref: str, commit: str, progress: Progress) -> Checked:

@@ -266,6 +266,26 @@ def test_a_history_that_was_changed_on_the_remote_shows(
     assert proof(laptop, "hub").summary == {"stands": 2}
 
 
+@pytest.mark.parametrize("gone", [True, False], ids=["deleted", "older"])
+def test_a_checkpoint_that_the_remote_takes_back_is_held_against(
+    laptop: Path, hub: Path, tmp_path: Path, *, gone: bool
+) -> None:
+    """Who cuts a stream there, and puts an older checkpoint in its place, is found out."""
+    first = made(laptop).commit
+    pushed(laptop)
+    copy = cloned(hub, tmp_path / "copy.git")
+    record(laptop, "task-1")
+    second = made(laptop).commit
+    pushed(laptop)
+    assert [one.commit for one in checked(copy, "origin")] == [second]
+    git(hub, "update-ref", "refs/streams/task-1", refs(hub)["refs/streams/task-1"] + "~1")
+    git(hub, "update-ref", *(["-d", LAPTOP] if gone else [LAPTOP, first]))
+    found = checked(copy, "origin")
+    assert [one.commit for one in found] == ([second] if gone else [first, second])
+    assert found[-1].proof is not None
+    assert states(found[-1].proof) == {"task-1": "behind"}
+
+
 @pytest.mark.parametrize("gone", [True, False], ids=["gone", "shortened"])
 def test_what_this_very_store_had_is_not_only_behind(laptop: Path, *, gone: bool) -> None:
     """The checkpoint is its own: where a stream ends before it, events are gone."""
