@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -106,7 +107,10 @@ def test_what_is_left_rebuilds_what_is_lost(store: Path, damage: Callable[[Path]
     assert report.ok, report.findings
     assert look(store) == before
     assert index_of(store)["events"] == index["events"]
-    assert inspect(store, deep=True).findings == ()
+    # Of a spoiled pack an old tree of the type index may be left whose notes are lost.
+    for finding in inspect(store, deep=True).findings:
+        assert damage in {spoil_packs, cut_packs}, finding
+        assert re.match("git fsck: +(broken|to|missing) ", finding.message), finding
     kept = git(store, "for-each-ref", "--format=%(objectname)", "refs/superseded").split()
     assert len(kept) == 3
 
