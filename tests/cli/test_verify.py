@@ -37,6 +37,7 @@ def test_a_sound_store(cli: Cli, store: Path) -> None:
         "ok": True,
         "events": 6,
         "streams": 4,
+        "superseded": 0,
         "findings": [],
         "repaired": [],
     }
