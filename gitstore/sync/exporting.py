@@ -2,7 +2,7 @@
 
 An event gives the same bytes whenever and wherever it is exported, and neither position nor commit
 is among them: those are the store's. ``import`` brings such lines into any store, with equal
-commits.
+commits; but an event that a rebase replayed comes without the origin that its commit names.
 """
 
 from __future__ import annotations

@@ -1,12 +1,7 @@
-"""What both sides of a fork recorded after it: the same event, as a rebase leaves it elsewhere.
-
-Two events are the same where id, type, data, metadata and time are; version and commit differ where
-one of them was put on top of something else.
-"""
+"""What both sides of a fork recorded after it: the same event, as a rebase leaves it elsewhere."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from itertools import islice
 from typing import NamedTuple
@@ -15,10 +10,9 @@ from gitstore.backends.git.commits import EventCommit
 from gitstore.backends.git.parts import Parts
 from gitstore.backends.git.relating import Reader, Relation, read_commit
 from gitstore.backends.git.rows import recorded
-from gitstore.core import canonical
+from gitstore.backends.git.sameness import is_same
 from gitstore.core.errors import StoreCorrupted
 from gitstore.core.event import RecordedEvent
-from gitstore.core.timestamps import to_microseconds
 
 _IDS_AT_ONCE = 500
 
@@ -62,26 +56,6 @@ def shared(
             found = ours.get(theirs.event_id)
             if found and relation.fork < found.version <= last and is_same(found, theirs):
                 yield Shared(theirs.event_id, found.version, theirs.version)
-
-
-def is_same(ours: RecordedEvent, theirs: EventCommit) -> bool:
-    """Whether both are one event, apart from its version; data in a blob is told by its digest."""
-    event = ours.event
-    assert event.timestamp is not None  # a recorded event has one
-    return (
-        event.id == theirs.event_id
-        and event.stream_id == theirs.stream_id
-        and event.type == theirs.type
-        and to_microseconds(event.timestamp) == theirs.time
-        and canonical.encode(event.metadata) == canonical.encode(theirs.metadata)
-        and _is_data_of(canonical.encode(event.data), theirs)
-    )
-
-
-def _is_data_of(data: bytes, event: EventCommit) -> bool:
-    if event.data is not None:
-        return event.data == data
-    return (event.size, event.digest) == (len(data), hashlib.sha256(data).hexdigest())
 
 
 def _by_id(parts: Parts, event_ids: list[str]) -> dict[str, RecordedEvent]:

@@ -16,7 +16,7 @@ from gitstore.backends.git.gitcommand import Git, GitFailed
 from gitstore.backends.git.layout import QUARANTINE, REMOTES, STREAMS
 from gitstore.backends.git.parts import Parts
 from gitstore.backends.git.refs import RefUpdate
-from gitstore.backends.git.standing import content_of, is_live
+from gitstore.backends.git.sameness import content_of, is_live
 from gitstore.backends.git.upkeep import Upkeep
 from gitstore.core.errors import StoreCorrupted, UnsupportedFormat
 from gitstore.core.names import encode_name, is_encoded

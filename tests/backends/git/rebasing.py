@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -22,6 +23,15 @@ from gitstore.core.names import encode_name
 from tests.backends.git.witness import reopen
 
 SPILLED = "s" * 9_000
+
+
+def copied(template: Path, place: Path) -> Path:
+    """A copy of a store in a folder; opened once, so that it has an id of its own."""
+    copy = place / "events.git"
+    shutil.copytree(template, copy)
+    with reopen(copy) as opened:
+        opened.flush()
+    return copy
 
 
 def rebase(store: GitEventStore, stream: str, fork: int, theirs: Iterable[DomainEvent]) -> None:

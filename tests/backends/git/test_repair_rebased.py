@@ -16,7 +16,7 @@ from gitstore.backends.git import typeindex
 from gitstore.backends.git.inspecting import inspect
 from gitstore.backends.git.refeeding import _AT_ONCE
 from tests.backends.git.breaking import look
-from tests.backends.git.rebasing import back_to, noted, rebase, rebased
+from tests.backends.git.rebasing import back_to, copied, noted, rebase, rebased
 from tests.backends.git.test_repair import (
     cut_packs,
     drop_feed_ref,
@@ -41,12 +41,8 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def store(template: Path, place: Path) -> Path:
-    """A copy of it; opened once, so that it has an id of its own."""
-    copy = place / "events.git"
-    shutil.copytree(template, copy)
-    with reopen(copy) as opened:
-        opened.flush()
-    return copy
+    """A copy of it."""
+    return copied(template, place)
 
 
 def index_of(store: Path) -> dict[str, object]:

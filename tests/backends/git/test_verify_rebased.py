@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
 import sqlite3
 from pathlib import Path
 
@@ -19,7 +18,7 @@ from gitstore.backends.git.parts import Parts
 from gitstore.backends.git.rows import place as place_row
 from gitstore.core.idempotence import Proposal
 from tests.backends.git.breaking import look
-from tests.backends.git.rebasing import noted, rebase, rebased
+from tests.backends.git.rebasing import copied, noted, rebase, rebased
 from tests.backends.git.witness import git, picture, reopen
 
 
@@ -31,12 +30,8 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def store(template: Path, place: Path) -> Path:
-    """A copy of it; opened once, so that it has an id of its own."""
-    copy = place / "events.git"
-    shutil.copytree(template, copy)
-    with reopen(copy) as opened:
-        opened.flush()
-    return copy
+    """A copy of it."""
+    return copied(template, place)
 
 
 def sql(store: Path, *statements: str) -> None:
