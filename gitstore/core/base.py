@@ -12,8 +12,10 @@ from typing import Self
 from gitstore.core.checkpoint import Checkpoint
 from gitstore.core.errors import ForeignCheckpoint, StaleCheckpoint
 from gitstore.core.event import DomainEvent, RecordedEvent
+from gitstore.core.findings import Progress, VerifyReport
 from gitstore.core.names import check_event_id
 from gitstore.core.protocol import Capabilities, EventStore
+from gitstore.core.status import StoreStatus
 
 
 class BaseEventStore(EventStore, abc.ABC):
@@ -100,6 +102,21 @@ class BaseEventStore(EventStore, abc.ABC):
         """
         del to, after, through
         return None
+
+    def status(self) -> StoreStatus:
+        """The store at a glance; changes nothing."""
+        raise NotImplementedError
+
+    def verify(
+        self, *, repair: bool = False, deep: bool = False, progress: Progress | None = None
+    ) -> VerifyReport:
+        """Look at everything; ``ok``, and ``findings``.
+
+        - ``repair``: mend what can be mended, and look again.
+        - ``deep``: spare no time; what that means, each backend says.
+        - ``progress``: called with what is being done, how much is done, and of how much.
+        """
+        raise NotImplementedError
 
     def __enter__(self) -> Self:
         return self

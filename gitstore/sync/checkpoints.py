@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gitstore.backends.git.checkpointing import Made
-from gitstore.backends.git.findings import Progress, silent
 from gitstore.backends.git.gitcommand import Git, GitFailed
 from gitstore.backends.git.layout import CHECKPOINTS, REMOTES, tracked
 from gitstore.backends.git.proving import Proof, prove
 from gitstore.backends.git.store import GitEventStore
 from gitstore.core.errors import EventStoreError, StoreCorrupted, UnsupportedFormat
+from gitstore.core.findings import Progress, silent
 from gitstore.sync import remotes
 from gitstore.sync.fetching import refresh
 from gitstore.sync.sources import Source

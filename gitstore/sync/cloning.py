@@ -10,13 +10,13 @@ from pathlib import Path
 
 from gitstore.backends.disk.files import DIRECTORY_MODE, sync_directory
 from gitstore.backends.disk.locks import FileLock
-from gitstore.backends.git.findings import Progress
 from gitstore.backends.git.gitcommand import Git
 from gitstore.backends.git.layout import StoreLayout
 from gitstore.backends.git.refs import Refs
 from gitstore.backends.git.store import GitEventStore
 from gitstore.backends.stamping import Stamper
 from gitstore.core.errors import StoreUnavailable
+from gitstore.core.findings import Progress
 from gitstore.sync import remotes
 from gitstore.sync.complaints import redacted
 from gitstore.sync.fetching import check_theirs, fetch_parts

@@ -13,13 +13,13 @@ from datetime import datetime
 from operator import itemgetter
 from typing import Literal, NamedTuple
 
-from gitstore.backends.git.findings import Progress, silent
 from gitstore.backends.git.indexfile import IndexDamaged
 from gitstore.backends.git.layout import STREAMS
 from gitstore.backends.git.parts import Parts
 from gitstore.backends.git.relating import Relation, State, head_of_stream, read_tip, relate
 from gitstore.backends.git.store import GitEventStore
 from gitstore.core.errors import EventStoreError, StoreCorrupted, UnsupportedFormat
+from gitstore.core.findings import Progress, silent
 from gitstore.core.names import decode_name, encode_name, is_hashed
 from gitstore.sync.others import Basis, Other, open_other
 from gitstore.sync.shared import shared

@@ -9,13 +9,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
-from gitstore.backends.git.findings import Progress
 from gitstore.backends.git.layout import FORMAT, STREAMS, StoreLayout, tracked
 from gitstore.backends.git.objects import Objects
 from gitstore.backends.git.parts import Parts
 from gitstore.backends.git.refs import Refs
 from gitstore.backends.git.store import GitEventStore
 from gitstore.core.errors import StoreNotFound, UnsupportedFormat
+from gitstore.core.findings import Progress
 from gitstore.sync.fetching import fetched, last_fetch, refresh
 from gitstore.sync.remotes import urls
 from gitstore.sync.sources import Source, find_source

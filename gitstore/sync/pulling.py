@@ -14,13 +14,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from gitstore.backends.git.exchanging import Exchange
-from gitstore.backends.git.findings import Progress
 from gitstore.backends.git.incoming import Incoming
 from gitstore.backends.git.layout import REMOTES, STREAMS
 from gitstore.backends.git.rebasing import RebaseRule
 from gitstore.backends.git.store import GitEventStore
 from gitstore.backends.git.takingin import Adoption
 from gitstore.core.errors import FlushFailed
+from gitstore.core.findings import Progress
 from gitstore.core.names import encode_name
 from gitstore.sync.fetching import brought_in, track
 from gitstore.sync.sources import Source, find_source

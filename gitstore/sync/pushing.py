@@ -13,7 +13,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 
-from gitstore.backends.git.findings import Progress, silent
 from gitstore.backends.git.layout import (
     CHECKPOINTS,
     FEED,
@@ -24,6 +23,7 @@ from gitstore.backends.git.layout import (
     tracked,
 )
 from gitstore.backends.git.store import GitEventStore
+from gitstore.core.findings import Progress, silent
 from gitstore.core.names import is_encoded
 from gitstore.sync import remotes
 from gitstore.sync.fetching import note_fetch

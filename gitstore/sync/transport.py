@@ -14,8 +14,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO, Literal, NamedTuple
 
-from gitstore.backends.git.findings import Progress, silent
 from gitstore.core.errors import EventStoreError
+from gitstore.core.findings import Progress, silent
 from gitstore.sync.complaints import explain, redacted
 from gitstore.sync.listening import Heard, Silence, run_git
 

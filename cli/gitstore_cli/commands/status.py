@@ -11,7 +11,7 @@ from gitstore_cli.finding import Place, find_place
 from gitstore_cli.stores import as_git_store, reading
 
 if TYPE_CHECKING:
-    from gitstore.backends.git.status import StoreStatus
+    from gitstore.core.status import StoreStatus
     from gitstore.sync.standing import RemoteStanding
 
 _EXAMPLES = """\b
@@ -64,7 +64,7 @@ def _object(place: Place, status: StoreStatus, remotes: list[RemoteStanding]) ->
         for name in r.odd
     )
     return {
-        "store": str(status.where),
+        "store": status.where,
         "why": place.why,
         "format": status.format,
         "storeId": status.store_id,

@@ -13,7 +13,7 @@ from gitstore_cli.finding import Place, find_place
 from gitstore_cli.stores import as_git_store, check_present, existing, say_no_events
 
 if TYPE_CHECKING:
-    from gitstore.backends.git.findings import Finding, VerifyReport
+    from gitstore.core.findings import Finding, VerifyReport
     from gitstore.sync.checkpoints import Checked
 
 _MOST_ROWS = 100
@@ -58,7 +58,7 @@ def command(
     With --against: prove that each stream holds what it held when a checkpoint was made. A remote
     is fetched for that, and nothing is taken in.
     """
-    from gitstore.backends.git.findings import VerifyReport
+    from gitstore.core.findings import VerifyReport
 
     if against:
         if repair or deep:

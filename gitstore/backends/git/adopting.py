@@ -15,7 +15,6 @@ from pathlib import Path
 from gitstore.backends.git.arrivals import Arrivals, Chain
 from gitstore.backends.git.chains import FAULTS, new_rows, stream_of_ref, why
 from gitstore.backends.git.chainwork import Job, check_apart
-from gitstore.backends.git.findings import Progress, silent
 from gitstore.backends.git.flushing import Flusher
 from gitstore.backends.git.indexfile import IndexDamaged
 from gitstore.backends.git.indexschema import StreamHead
@@ -26,6 +25,7 @@ from gitstore.backends.git.parts import Parts
 from gitstore.backends.git.relating import Relation, commit_at, head_of_stream
 from gitstore.backends.git.rows import NO_HEAD
 from gitstore.core.errors import StoreUnavailable
+from gitstore.core.findings import Progress, silent
 
 IDS_AT_ONCE = 500
 _EVERY = 100

@@ -8,10 +8,10 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from gitstore.backends.git.findings import Finding, Progress
 from gitstore.backends.git.gitcommand import Git, GitFailed
 from gitstore.backends.git.layout import FORMAT, StoreLayout
 from gitstore.backends.git.packs import TEMPORARY
+from gitstore.core.findings import Finding, Progress
 
 HEAD = f"ref: {FORMAT}\n".encode()
 """What the file HEAD holds."""

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from gitstore.backends.git.commits import EMPTY_TREE
-from gitstore.backends.git.findings import Finding, Kind
 from gitstore.backends.git.layout import (
     CHECKPOINTS,
     FEED,
@@ -23,6 +22,7 @@ from gitstore.backends.git.objects import Objects
 from gitstore.backends.git.parts import Parts
 from gitstore.backends.git.repository import check_format, format_objects
 from gitstore.core.errors import EventStoreError
+from gitstore.core.findings import Finding, Kind
 from gitstore.core.names import encode_name
 
 _ID = re.compile(rb"[0-9a-f]{40}").fullmatch

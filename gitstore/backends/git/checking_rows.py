@@ -26,7 +26,7 @@ from gitstore.backends.git.commits import (
     decode_commit,
     encode_commit,
 )
-from gitstore.backends.git.findings import Progress, doubt
+from gitstore.backends.git.findings import doubt
 from gitstore.backends.git.indexfile import IndexDamaged
 from gitstore.backends.git.indexschema import pack_id, unpack_id
 from gitstore.backends.git.journalschema import JournalRow, JournalState
@@ -36,6 +36,7 @@ from gitstore.backends.git.rows import objects_of
 from gitstore.core import canonical
 from gitstore.core.canonical import JSON
 from gitstore.core.errors import EventStoreError, InvalidEvent
+from gitstore.core.findings import Progress
 from gitstore.core.idempotence import MAX_METADATA
 from gitstore.core.names import (
     category_of,

@@ -13,7 +13,6 @@ from gitstore.backends.git import feed
 from gitstore.backends.git.checking_rows import ODDITIES
 from gitstore.backends.git.checking_superseded import SupersededWalk
 from gitstore.backends.git.commits import EventCommit, check_canonical, check_follows
-from gitstore.backends.git.findings import Finding, Progress
 from gitstore.backends.git.indexfile import IndexDamaged
 from gitstore.backends.git.journalschema import JournalRow
 from gitstore.backends.git.layout import FEED, STREAMS, SUPERSEDED
@@ -24,6 +23,7 @@ from gitstore.core import canonical
 from gitstore.core.errors import EventStoreError, StoreCorrupted
 from gitstore.core.event import RecordedEvent
 from gitstore.core.filters import EventFilter
+from gitstore.core.findings import Finding, Progress
 from gitstore.core.names import encode_name
 from gitstore.core.timestamps import to_microseconds
 

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping, Set
 
 from gitstore.backends.git.commits import EventCommit, check_canonical
 from gitstore.backends.git.feed import FeedEntry
-from gitstore.backends.git.findings import Finding
 from gitstore.backends.git.layout import FEED, SUPERSEDED
 from gitstore.backends.git.parts import Parts
 from gitstore.core.errors import EventStoreError, StoreCorrupted
+from gitstore.core.findings import Finding
 from gitstore.core.names import encode_name
 
 _PAGE = 1_000

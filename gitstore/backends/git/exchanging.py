@@ -11,7 +11,6 @@ from collections.abc import Collection, Mapping
 
 from gitstore.backends.disk.files import disk_errors_told
 from gitstore.backends.git import checkpointing, typejoining
-from gitstore.backends.git.findings import Progress, silent
 from gitstore.backends.git.flushing import Flusher
 from gitstore.backends.git.incoming import Incoming
 from gitstore.backends.git.layout import STREAMS, StoreLayout
@@ -20,6 +19,7 @@ from gitstore.backends.git.rebasing import RebaseRule
 from gitstore.backends.git.takingin import Adoption, TakingIn, Wish
 from gitstore.backends.git.tracking import Tracking
 from gitstore.backends.git.upkeep import Upkeep
+from gitstore.core.findings import Progress, silent
 from gitstore.core.subscriptions import Subscriptions
 
 

@@ -15,9 +15,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from gitstore.backends.git.findings import Progress
 from gitstore.backends.git.gitcommand import Git, GitFailed, clean_environment
 from gitstore.core.errors import StoreUnavailable
+from gitstore.core.findings import Progress
 
 _POLL_MILLISECONDS = 100
 _PATIENCE = 5.0

@@ -10,7 +10,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator, Sequence, Set
 
-from gitstore.backends.git.connections import transaction
+from gitstore.backends.disk.connections import transaction
 from gitstore.backends.git.indexfile import reports_damage
 from gitstore.backends.git.indexfilling import IndexFilling
 from gitstore.backends.git.indexhistory import IndexHistory

@@ -7,14 +7,14 @@ import sqlite3
 from collections.abc import Callable, Set
 from typing import Any, ParamSpec, TypeVar
 
-from gitstore.backends.disk.files import file_identity
-from gitstore.backends.git.connections import (
+from gitstore.backends.disk.connections import (
     Connection,
     ThreadConnections,
     connect,
     fold_log,
     transaction,
 )
+from gitstore.backends.disk.files import file_identity
 from gitstore.backends.git.indexschema import SCHEMA, VERSION
 from gitstore.backends.git.layout import StoreLayout
 from gitstore.core.errors import StoreCorrupted, StoreUnavailable

@@ -9,8 +9,8 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from gitstore.backends.disk.connections import fold_log, transaction
 from gitstore.backends.git.commits import SPILL_OVER
-from gitstore.backends.git.connections import fold_log, transaction
 from gitstore.backends.git.indexfile import IndexFile, reports_damage
 
 # What `category_of` gives: a call of it would wait for the interpreter, 5 ms each.

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from gitstore.backends.disk.files import disk_errors_told, holds_wal
 from gitstore.backends.git.clones import ReadOnlyClone, with_state_elsewhere
-from gitstore.backends.git.findings import Finding, Progress, VerifyReport
 from gitstore.backends.git.layout import FEED, StoreLayout
 from gitstore.backends.git.parts import Parts
 from gitstore.backends.git.recovery import is_journal_sound
@@ -19,6 +18,7 @@ from gitstore.backends.git.store import GitEventStore
 from gitstore.backends.git.verifying import FAILURES, Verifier
 from gitstore.backends.stamping import Stamper
 from gitstore.core.errors import StoreUnavailable, UnsupportedFormat
+from gitstore.core.findings import Finding, Progress, VerifyReport
 
 _OF_GIT = ("format", "stream", "objects", "quarantine")
 """What is found in a clone without a feed: it has no positions, and nothing that goes by them."""

@@ -15,14 +15,14 @@ import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from typing import ParamSpec, TypeVar
 
-from gitstore.backends.disk.files import file_identity
-from gitstore.backends.git.connections import (
+from gitstore.backends.disk.connections import (
     Connection,
     ThreadConnections,
     connect,
     fold_log,
     transaction,
 )
+from gitstore.backends.disk.files import file_identity
 from gitstore.backends.git.journalschema import (
     COLUMNS,
     INSERT,

@@ -21,7 +21,6 @@ from pathlib import Path
 
 from gitstore.backends.disk.files import FILE_MODE, disk_errors_told
 from gitstore.backends.disk.locks import FileLock
-from gitstore.backends.git.findings import Progress
 from gitstore.backends.git.gitchild import GitChild, MaintenanceEnded
 from gitstore.backends.git.gitcommand import Git, GitFailed
 from gitstore.backends.git.layout import StoreLayout
@@ -30,6 +29,7 @@ from gitstore.backends.git.parts import Parts
 from gitstore.backends.git.repacking import Repacker, loose_objects
 from gitstore.backends.git.upkeep import Upkeep
 from gitstore.core.errors import EventStoreError
+from gitstore.core.findings import Progress
 
 _LOG = logging.getLogger("gitstore.maintain")
 MOST_PACKS = 40

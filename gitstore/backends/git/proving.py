@@ -20,13 +20,13 @@ from gitstore.backends.git.checkpoints import (
     name_of,
 )
 from gitstore.backends.git.commits import MOST_BYTES as MOST_OF_EVENT
-from gitstore.backends.git.findings import Progress
 from gitstore.backends.git.layout import STREAMS
 from gitstore.backends.git.parts import Parts
 from gitstore.backends.git.relating import Relation, read_commit, read_tip, relate
 from gitstore.backends.git.sameness import is_live
 from gitstore.backends.git.signing import Signature, check_signature
 from gitstore.core.errors import StoreCorrupted, UnsupportedFormat
+from gitstore.core.findings import Progress
 from gitstore.core.names import decode_name, encode_name, is_encoded
 
 State = Literal[

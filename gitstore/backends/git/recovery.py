@@ -16,9 +16,9 @@ from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import replace
 from pathlib import Path
 
+from gitstore.backends.disk.connections import transaction
 from gitstore.backends.disk.files import holds_wal, make_directory, sync_directory
 from gitstore.backends.git import feed
-from gitstore.backends.git.connections import transaction
 from gitstore.backends.git.index import Index
 from gitstore.backends.git.indexfile import IndexDamaged
 from gitstore.backends.git.indexschema import StreamHead

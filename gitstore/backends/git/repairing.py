@@ -22,7 +22,7 @@ from gitstore.backends.git.checking_refs import (
 )
 from gitstore.backends.git.checking_rows import RowWalk
 from gitstore.backends.git.commits import GitObject
-from gitstore.backends.git.findings import Doubt, silent
+from gitstore.backends.git.findings import Doubt
 from gitstore.backends.git.flushing import Flusher
 from gitstore.backends.git.indexfile import IndexDamaged
 from gitstore.backends.git.journalschema import JournalRow
@@ -46,6 +46,7 @@ from gitstore.backends.git.salvaging import put, salvage_objects, set_aside, wri
 from gitstore.backends.git.superseding import keep_tips
 from gitstore.backends.git.typechecks import check_types
 from gitstore.core.errors import EventStoreError
+from gitstore.core.findings import silent
 
 _MINIMAL = f"[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n\tbare = true\n{CONFIG}"
 _FORMAT_SUBJECT = re.compile(r"gitstore format \d+").fullmatch

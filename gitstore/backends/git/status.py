@@ -1,37 +1,16 @@
-"""A store at a glance."""
+"""The git store at a glance."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from gitstore.backends.git.layout import QUARANTINE, STREAMS
 from gitstore.backends.git.parts import Parts
 from gitstore.backends.git.repository import FORMAT_VERSION
-
-
-@dataclass(frozen=True, slots=True)
-class StoreStatus:
-    """A store at a glance.
-
-    ``events``: those that reads give; ``superseded``: those whose places others took in rebases,
-    in ``rebased`` streams; ``unflushed``: events that are durable and not in git yet; ``size``:
-    bytes on disk of the whole store; ``notes``: sentences about anything that wants a look.
-    """
-
-    where: Path
-    format: str
-    store_id: str
-    events: int
-    streams: int
-    superseded: int
-    rebased: int
-    unflushed: int
-    size: int
-    notes: tuple[str, ...]
+from gitstore.core.status import StoreStatus
 
 
 def take_status(parts: Parts, contested: Mapping[str, str]) -> StoreStatus:
@@ -40,7 +19,7 @@ def take_status(parts: Parts, contested: Mapping[str, str]) -> StoreStatus:
     unflushed = parts.journal.count()
     streams = {*parts.index.streams(None), *parts.journal.streams()}
     return StoreStatus(
-        parts.layout.root,
+        str(parts.layout.root),
         f"gitstore format {FORMAT_VERSION}",
         parts.journal.state().store_id,
         events + unflushed,

@@ -19,7 +19,6 @@ from gitstore.backends.git.automatic import AutomaticMaintenance
 from gitstore.backends.git.background import BackgroundFlush
 from gitstore.backends.git.clones import ReadOnlyClone
 from gitstore.backends.git.exchanging import Exchange
-from gitstore.backends.git.findings import Progress, VerifyReport
 from gitstore.backends.git.flushing import Flusher
 from gitstore.backends.git.gitcommand import check_version
 from gitstore.backends.git.heads import Heads
@@ -29,7 +28,7 @@ from gitstore.backends.git.maintaining import Maintainer, MaintainReport
 from gitstore.backends.git.parts import Parts
 from gitstore.backends.git.places import EventPlaces, places, superseded_page
 from gitstore.backends.git.reading import PAGE, Reader
-from gitstore.backends.git.status import StoreStatus, take_status
+from gitstore.backends.git.status import take_status
 from gitstore.backends.git.upkeep import Upkeep
 from gitstore.backends.git.verifying import Verifier, verify_and_repair
 from gitstore.backends.git.writing import Appended, JournalReplaced, Writer
@@ -39,9 +38,11 @@ from gitstore.core.errors import EventStoreError, FlushFailed, StoreNotFound, St
 from gitstore.core.event import DomainEvent, RecordedEvent
 from gitstore.core.expected import ANY, ExpectedVersion
 from gitstore.core.filters import EventFilter, Names
+from gitstore.core.findings import Progress, VerifyReport
 from gitstore.core.idempotence import Proposal
 from gitstore.core.names import category_of, check_event_id, check_stream_id
 from gitstore.core.protocol import Capabilities, Handler
+from gitstore.core.status import StoreStatus
 from gitstore.core.subscriptions import Subscriptions
 
 _LOG = logging.getLogger("gitstore.store")

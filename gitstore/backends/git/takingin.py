@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from gitstore.backends.git.adopting import Adopter, Candidate, Checked, in_order
 from gitstore.backends.git.arrivals import Arrivals
 from gitstore.backends.git.filling import fill
-from gitstore.backends.git.findings import Progress
 from gitstore.backends.git.flushing import Flusher
 from gitstore.backends.git.incoming import Incoming
 from gitstore.backends.git.journalschema import JournalRow
@@ -17,6 +16,7 @@ from gitstore.backends.git.rebasing import Rebased, Rebaser, RebaseRule, Verdict
 from gitstore.backends.git.relating import Relation
 from gitstore.backends.git.rows import recorded
 from gitstore.backends.git.upkeep import Upkeep
+from gitstore.core.findings import Progress
 from gitstore.core.subscriptions import Subscriptions
 
 _MANY_OBJECTS = 20_000

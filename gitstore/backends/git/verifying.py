@@ -24,21 +24,14 @@ from gitstore.backends.git.checking_refs import (
 )
 from gitstore.backends.git.checking_rows import ODDITIES, RowWalk
 from gitstore.backends.git.checking_streams import StreamWalk
-from gitstore.backends.git.findings import (
-    Doubt,
-    Finding,
-    Kind,
-    Progress,
-    VerifyReport,
-    in_turns,
-    silent,
-)
+from gitstore.backends.git.findings import Doubt, in_turns
 from gitstore.backends.git.gitcommand import Git, GitFailed
 from gitstore.backends.git.layout import FEED, STREAMS, SUPERSEDED, TYPES
 from gitstore.backends.git.objects import Objects
 from gitstore.backends.git.parts import Parts
 from gitstore.backends.git.typechecks import check_types
 from gitstore.core.errors import EventStoreError, StoreCorrupted
+from gitstore.core.findings import Finding, Kind, Progress, VerifyReport, silent
 
 _FEW = 2_000
 """Events to catch up with under the lock: as many as a flush moves in the time it takes."""

@@ -9,12 +9,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from gitstore.backends.git.commits import EventCommit, GitObject, committer_date, encode_commit
-from gitstore.backends.git.findings import Progress
 from gitstore.backends.git.gitcommand import init_bare
 from gitstore.backends.git.incoming import Incoming
 from gitstore.backends.git.layout import tracked
 from gitstore.backends.git.store import GitEventStore
 from gitstore.backends.git.takingin import Adoption
+from gitstore.core.findings import Progress
 from gitstore.core.names import encode_name
 from gitstore.core.timestamps import to_microseconds
 from tests.backends.git.witness import git

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gitstore.backends.git.findings import VerifyReport
 from gitstore.backends.git.inspecting import inspect
+from gitstore.core.findings import VerifyReport
 from tests.backends.git.breaking import Sight, break_it, build, by_commit, look, readable
 
 _WAITING = 6

@@ -14,9 +14,9 @@ import pytest
 
 from gitstore import DomainEvent, EventStoreError
 from gitstore.backends.git.background import BackgroundFlush
-from gitstore.backends.git.findings import VerifyReport
 from gitstore.backends.git.inspecting import inspect
 from gitstore.core.errors import StoreNotFound
+from gitstore.core.findings import VerifyReport
 from tests.backends.git.witness import assert_whole, filled, git, picture, promise, reopen
 
 

@@ -11,11 +11,12 @@ import pytest
 from gitstore.backends.git import feed
 from gitstore.backends.git.checking_rows import RowWalk
 from gitstore.backends.git.feed import FeedEntry
-from gitstore.backends.git.findings import Doubt, Finding, VerifyReport, silent
+from gitstore.backends.git.findings import Doubt
 from gitstore.backends.git.indexschema import StreamHead
 from gitstore.backends.git.inspecting import inspect
 from gitstore.backends.git.parts import Parts
 from gitstore.backends.git.rows import place as place_row
+from gitstore.core.findings import Finding, VerifyReport, silent
 from gitstore.core.idempotence import Proposal
 from tests.backends.git.breaking import look
 from tests.backends.git.rebasing import copied, noted, rebase, rebased
