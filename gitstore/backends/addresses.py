@@ -51,17 +51,16 @@ def parse_address(
     """
     text = "git:" if where is None else os.fspath(where)
     match = _PREFIX(text)
-    kinds = get_args(Kind)
-    if not text or (match and match[1] not in kinds) or (text.startswith("memory:") and match[2]):
+    kind, named = (match[1], match[2]) if match else (None, text)
+    if not text or kind not in (None, *get_args(Kind)) or (kind == "memory" and named):
         raise ValueError(
             f"{text!r} names no store: give a path, git:PATH, jsonl:DIR, sqlite:FILE or memory:"
         )
-    kind: Kind | None = match[1] if match else None  # type: ignore[assignment]  # one of kinds
-    if kind == "memory":
-        return Address(kind, Path("/"))
-    named = (match[2] if match else text) or DEFAULT_PLACES[kind or "git"]
-    path = _absolute(named, base or Path.cwd(), home)
-    return Address(kind or kind_at(path), path)
+    known: Kind | None = kind  # type: ignore[assignment]  # one of them
+    if known == "memory":
+        return Address(known, Path("/"))
+    path = _absolute(named or DEFAULT_PLACES[known or "git"], base or Path.cwd(), home)
+    return Address(known or kind_at(path), path)
 
 
 def kind_at(path: Path) -> Kind:

@@ -12,10 +12,12 @@ from typing import Self
 from gitstore.core.checkpoint import Checkpoint
 from gitstore.core.errors import ForeignCheckpoint, StaleCheckpoint
 from gitstore.core.event import DomainEvent, RecordedEvent
-from gitstore.core.findings import Progress, VerifyReport
+from gitstore.core.findings import Finding, Progress, VerifyReport, silent
 from gitstore.core.names import check_event_id
 from gitstore.core.protocol import Capabilities, EventStore
 from gitstore.core.status import StoreStatus
+
+_REPORT_EVERY = 1_000
 
 
 class BaseEventStore(EventStore, abc.ABC):
@@ -105,7 +107,9 @@ class BaseEventStore(EventStore, abc.ABC):
 
     def status(self) -> StoreStatus:
         """The store at a glance; changes nothing."""
-        raise NotImplementedError
+        events = sum(1 for _ in self.read_all())
+        streams = sum(1 for _ in self.streams())
+        return StoreStatus(type(self).__name__, "", self.store_id, events, streams)
 
     def verify(
         self, *, repair: bool = False, deep: bool = False, progress: Progress | None = None
@@ -116,7 +120,23 @@ class BaseEventStore(EventStore, abc.ABC):
         - ``deep``: spare no time; what that means, each backend says.
         - ``progress``: called with what is being done, how much is done, and of how much.
         """
-        raise NotImplementedError
+        del repair, deep  # nothing here could be mended, and no look goes deeper
+        tell = progress or silent
+        findings: list[Finding] = []
+        heads: dict[str, int] = {}
+        last, highest = 0, self.last_position()
+        for recorded in self.read_all():
+            if recorded.position != last + 1:
+                findings.append(Finding("order", f"positions {last} and {recorded.position} meet"))
+            last = recorded.position
+            head = heads.get(recorded.stream_id, 0)
+            if recorded.version != head + 1:
+                what = f"{recorded.stream_id}@{recorded.version} comes after version {head}"
+                findings.append(Finding("stream", what, stream=recorded.stream_id))
+            heads[recorded.stream_id] = recorded.version
+            if last % _REPORT_EVERY == 0:
+                tell("Checking", last, highest)
+        return VerifyReport(tuple(findings), last, len(heads))
 
     def __enter__(self) -> Self:
         return self
