@@ -27,6 +27,11 @@ _DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR)
 class TableDamaged(StoreCorrupted):
     """The SQLite file is damaged, or has other tables."""
 
+    hint = (
+        "Keep a copy of the file, then run `sc-events verify --repair`, which makes indexes anew; "
+        "anything else is restored from a copy, or saved with `sqlite3 FILE .recover`."
+    )
+
 
 class _HasPath(Protocol):
     @property
@@ -43,10 +48,11 @@ def told(path: Path, error: sqlite3.Error) -> EventStoreError:
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
     if code in _DAMAGE and not isinstance(error, sqlite3.ProgrammingError):
         return TableDamaged(f"{path} is damaged: {error}")
-    return StoreUnavailable(
-        f"{path} cannot be used: {error}",
-        hint="Check free space and permissions there, then try again.",
-    )
+    if code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
+        hint = "Another program is in a transaction on it: end that, then try again."
+    else:
+        hint = "Check free space and permissions there, then try again."
+    return StoreUnavailable(f"{path} cannot be used: {error}", hint=hint)
 
 
 def reports_damage(method: Callable[Concatenate[S, P], R]) -> Callable[Concatenate[S, P], R]:
@@ -117,9 +123,18 @@ class TableFile:
         rows = self.get().execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY 1")
         return [name for (name,) in rows.fetchall()]
 
-    def is_replaced(self) -> bool:
-        """Whether the file at the path is not the one that was opened; 1 µs."""
-        return self._opened != (0, 0) and file_identity(self.path) != self._opened
+    def check_place(self) -> None:
+        """``StoreUnavailable`` where the file at the path is not the one that was opened; 1 µs."""
+        if self._opened != (0, 0) and file_identity(self.path) != self._opened:
+            raise StoreUnavailable(
+                f"{self.path} was deleted or replaced while it was open",
+                hint="Put the file back where it is needed still, and open the store again.",
+            )
+
+    def size(self) -> int:
+        """Bytes of the file and its log."""
+        files = (self.path, self.path.with_name(f"{self.path.name}-wal"))
+        return sum(file.stat().st_size for file in files if file.exists())
 
     @reports_damage
     def fold(self, mode: str = "RESTART") -> None:
@@ -136,6 +151,7 @@ class TableFile:
         self._connections.close()
 
     def _open(self) -> Connection:
+        self.check_place()  # else a thread's first look would make a new file
         connection = connect(
             self.path,
             Connection,
