@@ -119,10 +119,8 @@ class Filing:
         A line may come to stand behind its ``offset``, where another program has written there in
         the meantime; the indexes say where it stands. A line that ``known`` covers stands already.
         """
-        if len(entries) == 1:
-            placed = [self._file_line(entries[0])]
-        else:
-            placed = self._file_many(entries)
+        is_one = len(entries) == 1
+        placed = [self._file_line(entries[0])] if is_one else self._file_many(entries)
         for name, lines in index_lines(placed).items():
             self._write(name, b"".join(lines))
 

@@ -1,10 +1,10 @@
-"""The journal: what makes an append durable, in one write and one fdatasync.
+r"""The journal: what makes an append durable, in one write and one fdatasync.
 
 ``indexes/journal`` holds the events whose lines may not have reached the disk yet, in blobs, an
 append each::
 
-    <salt> <first position> <count> <bytes of the body> <CRC-32 of all of it>\\n
-    <offset>\\t<data file>\\t<data line>\\n        an event each, in order of position
+    <salt> <first position> <count> <bytes of the body> <CRC-32 of all of it>\n
+    <offset>\t<data file>\t<data line>\n        an event each, in order of position
 
 A blob counts when it is whole: its checksum is right, it has the salt of the first, and its
 positions go on where the one before it ends. So a batch is recorded as a whole or not at all, and
@@ -148,7 +148,7 @@ class Journal:
         self.last = first + count - 1
 
     def _blob(self, start: int) -> tuple[int, list[Entry], int] | None:
-        """First position, entries and size of the whole blob at ``start``; ``None``: there is none."""
+        """First position, entries and size of the blob at ``start``; ``None``: no whole one."""
         header = os.pread(self._descriptor, _HEADER_SIZE, start)
         fields = header[:-1].split(b" ")
         if len(header) < _HEADER_SIZE or len(fields) != 5 or fields[0] != self._salt:
