@@ -11,7 +11,7 @@ import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -34,8 +34,8 @@ _LAST = 2**63 - 1
 # that they are told of before anything else.
 _ORDER = f"""
 CREATE TABLE ordered AS
-SELECT file, number, offset, length FROM (
-    SELECT l.file, number, l.offset, length, stream, version, time,
+SELECT file, number, offset, length, position FROM (
+    SELECT l.file, number, l.offset, length, stream, version, time, position,
            max(ifnull(position, {_LAST})) OVER earlier AS arrival, max(time) OVER earlier AS moment
     FROM lines l LEFT JOIN places USING (file, offset)
     WINDOW earlier AS (PARTITION BY stream ORDER BY version, l.file, l.offset
@@ -44,6 +44,14 @@ ORDER BY stream IS NOT NULL, arrival, moment, stream, version, file, offset
 """
 _PAGE = 1_000
 _REPORT_EVERY = 1_000
+
+
+class Placed(NamedTuple):
+    """A line, the data file it stands in, and its position by the index; 0 where that has none."""
+
+    line: Line
+    file: str
+    position: int
 
 
 class OrderedLayout:
@@ -77,16 +85,20 @@ class OrderedLayout:
 
     def lines(self) -> Iterator[Line]:
         """The lines that are not empty."""
+        return (placed.line for placed in self.placed())
+
+    def placed(self) -> Iterator[Placed]:
+        """The same, each with where the index has it."""
         rows = self._db.execute(
-            "SELECT name, number, offset, length FROM ordered JOIN files ON files.id = file "
-            "ORDER BY ordered.rowid"
+            "SELECT name, number, offset, length, ifnull(position, 0) FROM ordered "
+            "JOIN files ON files.id = file ORDER BY ordered.rowid"
         )
         rows.arraysize = _PAGE
         while page := rows.fetchmany():
-            for raw, number, offset, length in page:
+            for raw, number, offset, length, position in page:
                 file = os.fsdecode(raw)
                 text = strip_line(self._reader.read(file, offset, length), number)
-                yield Line(self._path(file), number, text, offset, length)
+                yield Placed(Line(self._path(file), number, text, offset, length), file, position)
 
     def _scan(self, report: Callable[[str, int, int], object]) -> None:
         done = 0
