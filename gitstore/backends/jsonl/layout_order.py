@@ -34,8 +34,8 @@ _LAST = 2**63 - 1
 # that they are told of before anything else.
 _ORDER = f"""
 CREATE TABLE ordered AS
-SELECT file, number, offset, length, position FROM (
-    SELECT l.file, number, l.offset, length, stream, version, time, position,
+SELECT file, number, offset, length FROM (
+    SELECT l.file, number, l.offset, length, stream, version, time,
            max(ifnull(position, {_LAST})) OVER earlier AS arrival, max(time) OVER earlier AS moment
     FROM lines l LEFT JOIN places USING (file, offset)
     WINDOW earlier AS (PARTITION BY stream ORDER BY version, l.file, l.offset
@@ -47,11 +47,11 @@ _REPORT_EVERY = 1_000
 
 
 class Placed(NamedTuple):
-    """A line, the data file it stands in, and its position by the index; 0 where that has none."""
+    """A line, the data file it stands in, and its bytes there, with its end if it has one."""
 
     line: Line
     file: str
-    position: int
+    raw: bytes
 
 
 class OrderedLayout:
@@ -88,17 +88,18 @@ class OrderedLayout:
         return (placed.line for placed in self.placed())
 
     def placed(self) -> Iterator[Placed]:
-        """The same, each with where the index has it."""
+        """The same, each as it stands in its file."""
         rows = self._db.execute(
-            "SELECT name, number, offset, length, ifnull(position, 0) FROM ordered "
-            "JOIN files ON files.id = file ORDER BY ordered.rowid"
+            "SELECT name, number, offset, length FROM ordered JOIN files ON files.id = file "
+            "ORDER BY ordered.rowid"
         )
         rows.arraysize = _PAGE
         while page := rows.fetchmany():
-            for raw, number, offset, length, position in page:
-                file = os.fsdecode(raw)
-                text = strip_line(self._reader.read(file, offset, length), number)
-                yield Placed(Line(self._path(file), number, text, offset, length), file, position)
+            for name, number, offset, length in page:
+                file = os.fsdecode(name)
+                raw = self._reader.read(file, offset, length)
+                line = Line(self._path(file), number, strip_line(raw, number), offset, length)
+                yield Placed(line, file, raw)
 
     def _scan(self, report: Callable[[str, int, int], object]) -> None:
         done = 0
