@@ -98,6 +98,10 @@ class Folder:
         except FileNotFoundError:
             return self._open(name, flags | os.O_CREAT | os.O_EXCL), True
 
+    def open_to_write(self, name: str) -> int:
+        """The descriptor of a file in it, made where there is none; it writes at any offset."""
+        return self._open(name, os.O_RDWR | os.O_CREAT)
+
     def read(self, name: str) -> bytes | None:
         """All of a small file in it; ``None`` where there is none."""
         try:
