@@ -46,6 +46,16 @@ class Oddity(NamedTuple):
     reason: str
     position: int = 0
 
+    @property
+    def is_damage(self) -> bool:
+        """Whether it may be what became of a recorded event's line."""
+        return self.verdict in ("changed", "zeros", "torn") or self.is_garbage
+
+    @property
+    def is_garbage(self) -> bool:
+        """Whether it is no event at all."""
+        return self.verdict == "strange" and self.reason.startswith(_NO_JSON)
+
 
 class Comparison:
     """One pass over all data files; read all of ``oddities`` first."""
