@@ -108,11 +108,6 @@ class Filing:
             while self._folders:
                 self._folders.popitem()[1].close()
 
-    def forget_known(self) -> None:
-        """Look up anew how much of each file the indexes tell of."""
-        for file in self._files.values():
-            file.known = -1
-
     def file_lines(self, entries: Sequence[Entry]) -> None:
         """Append the lines of entries to their files, none of which has any of them yet.
 
@@ -165,13 +160,29 @@ class Filing:
         self._dirty.clear()
         self._dirty_folders.clear()
 
-    def end(self) -> int:
-        """The size of ``by-stream.idx``; -1 where it was removed or replaced."""
-        return self.open(BY_STREAM_FILE).size()
+    def has_news(self) -> bool:
+        """Whether ``by-stream.idx`` is not as this process left it, or last took it over."""
+        file = self.open(BY_STREAM_FILE)
+        return file.size() != file.known
 
     def last(self) -> tuple[int, int]:
         """The last position ``by-stream.idx`` lists, and where its line ends; ``(0, 0)``."""
-        return end_before(self.open(BY_STREAM_FILE).descriptor, 2**63)
+        file = self.open(BY_STREAM_FILE)
+        return end_before(file.descriptor, 2**63)
+
+    def take_over(self) -> None:
+        """All that ``by-stream.idx`` tells of is known from here on; of data files, nothing is."""
+        for file in self._files.values():
+            file.known = -1
+        file = self.open(BY_STREAM_FILE)
+        file.known = file.size()
+
+    def end_line(self, name: str) -> None:
+        """Give the last line of a data file its line feed, so that the next begins a line."""
+        file = self.open(name)
+        size = file.size()
+        if size and os.pread(file.descriptor, 1, size - 1) != b"\n":
+            _write_all(file.descriptor, b"\n")
 
     def read(self, name: str, offset: int, size: int) -> bytes:
         """``size`` bytes of a file, fewer at its end."""
@@ -208,7 +219,9 @@ class Filing:
 
     def _write(self, name: str, text: bytes) -> None:
         self._dirty.add(name)
-        _write_all(self.open(name).descriptor, text)
+        file = self.open(name)
+        _write_all(file.descriptor, text)
+        file.known += len(text)
 
 
 def _write_all(descriptor: int, text: bytes) -> None:

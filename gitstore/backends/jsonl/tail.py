@@ -27,6 +27,8 @@ class Tail:
     def __init__(self) -> None:
         self.entries: list[Entry] = []
         self.last = 0
+        self.is_behind = False
+        """Whether files could not be brought to where the journal is."""
         self.heads: dict[str, int] = {}
         """The version of each stream that was asked for or written lately."""
         self._by_id: dict[str, Entry] = {}
