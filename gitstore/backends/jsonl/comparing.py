@@ -27,7 +27,7 @@ from gitstore.core.findings import Progress
 
 Offsets = array[int]
 """By position: the offset of the line in its file; -1: it stands nowhere."""
-Verdict = Literal["strange", "repeats", "waits", "changed", "torn", "zeros"]
+Verdict = Literal["strange", "garbage", "repeats", "waits", "changed", "torn", "zeros"]
 _PAGE = 500
 NOWHERE = -1
 
@@ -35,9 +35,9 @@ NOWHERE = -1
 class Oddity(NamedTuple):
     """A line that is not the line of a recorded event.
 
-    - ``changed``: it has the id of the event at ``position`` and differs from it. ``torn``: the end
-      of the file, without its line feed. ``zeros``: NUL bytes there. ``strange``, ``repeats``,
-      ``waits``: see ``admitting``.
+    - ``changed``: it has the id of the event at ``position`` and differs from it. ``garbage``: it is
+      no JSON. ``torn``: the end of the file, without its line feed; ``zeros``: NUL bytes there.
+      ``strange``, ``repeats``, ``waits``: see ``admitting``.
     - ``line``: where it stands; its ``file`` relative to the layout.
     """
 
@@ -49,12 +49,7 @@ class Oddity(NamedTuple):
     @property
     def is_damage(self) -> bool:
         """Whether it may be what became of a recorded event's line."""
-        return self.verdict in ("changed", "zeros", "torn") or self.is_garbage
-
-    @property
-    def is_garbage(self) -> bool:
-        """Whether it is no event at all."""
-        return self.verdict == "strange" and self.reason.startswith(_NO_JSON)
+        return self.verdict in ("changed", "garbage", "torn", "zeros")
 
 
 class Comparison:
@@ -64,7 +59,9 @@ class Comparison:
         self._table = table
         self._reader = reader
         self._tell = tell
-        self.offsets: Offsets = array("q", [NOWHERE]) * (table.last_position() + 1)
+        self.last = table.last_position()
+        """Events that are recorded later are not looked at."""
+        self.offsets: Offsets = array("q", [NOWHERE]) * (self.last + 1)
 
     def oddities(self) -> Iterator[Oddity]:
         """The lines that are no recorded event's, by file and line."""
@@ -82,6 +79,11 @@ class Comparison:
             if position and offset == NOWHERE:
                 yield from map(_row, db.execute(f"{SELECT} WHERE position = ?", (position,)))
 
+    def versions_in(self, file: str) -> dict[int, int]:
+        """The versions of the recorded events whose lines stand in a file, by offset."""
+        stream, _, day = file.rpartition("/")[2], "", file[:10]
+        raise NotImplementedError
+
     def _of_file(self, file: str) -> Iterator[Oddity]:
         descriptor = self._reader.open(file)
         try:
@@ -92,7 +94,8 @@ class Comparison:
                 end = through(page[-1])
             size = os.fstat(descriptor).st_size
             if size > end.size:
-                yield _torn(Line(file, end.lines + 1, torn_end(descriptor, size), *end[:1], size))
+                text = torn_end(descriptor, size)
+                yield _torn(Line(file, end.lines + 1, text, end.size, size - end.size))
         finally:
             os.close(descriptor)
 
@@ -101,24 +104,28 @@ class Comparison:
         known = self._recorded([i for i in ids if i is not None])
         for line, event_id in zip(lines, ids, strict=True):
             recorded = known.get(event_id or "")
-            if recorded is None:
-                yield self._unrecorded(line)
-                continue
-            differs = _differs(line, recorded)
-            if differs:
-                name = f"{recorded.stream_id}@{recorded.version}"
-                why = f"was recorded as {name} otherwise: this line has {differs}"
-                yield Oddity(line, "changed", why, recorded.position)
-            elif self.offsets[recorded.position] != NOWHERE:
-                yield Oddity(line, "repeats", f"repeats the event {recorded.event_id!r}")
-            else:
-                self.offsets[recorded.position] = line.offset
+            odd = self._unrecorded(line) if recorded is None else self._recorded_as(line, recorded)
+            if odd is not None:
+                yield odd
+
+    def _recorded_as(self, line: Line, recorded: Row) -> Oddity | None:
+        if recorded.position > self.last:
+            return None
+        differs = _differs(line, recorded)
+        if differs:
+            name = f"{recorded.stream_id}@{recorded.version}"
+            why = f"{name} was recorded otherwise: this line has {differs}"
+            return Oddity(line, "changed", why, recorded.position)
+        if self.offsets[recorded.position] != NOWHERE:
+            return Oddity(line, "repeats", f"repeats the event {recorded.event_id!r}")
+        self.offsets[recorded.position] = line.offset
+        return None
 
     def _unrecorded(self, line: Line) -> Oddity:
         try:
             row = whole_row(line)
         except StrangeLine as error:
-            return Oddity(line, "strange", error.reason)
+            return Oddity(line, "strange" if _is_json(line.text) else "garbage", error.reason)
         verdict, reason = rule(row, self._table.head(row.stream_id), None)
         if verdict == "waits":
             return Oddity(line, "waits", reason)
@@ -141,6 +148,14 @@ def _id_of(line: Line) -> str | None:
     except (ValueError, KeyError, TypeError):
         return None
     return found if isinstance(found, str) else None
+
+
+def _is_json(text: bytes) -> bool:
+    try:
+        orjson.loads(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _differs(line: Line, recorded: Row) -> str:
