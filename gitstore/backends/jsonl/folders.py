@@ -128,6 +128,16 @@ class Folder:
         os.rename(name, name, src_dir_fd=self._descriptor, dst_dir_fd=into._descriptor)
         into.sync()
 
+    def rename(self, name: str, new: str) -> None:
+        """Put a file in it in the place of another, durable."""
+        os.rename(name, new, src_dir_fd=self._descriptor, dst_dir_fd=self._descriptor)
+        self.sync()
+
+    def unlink(self, name: str) -> None:
+        """Remove a file in it; nothing where there is none."""
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(name, dir_fd=self._descriptor)
+
     def remove(self, name: str) -> None:
         """Remove a directory in it with all it holds; nothing where there is none."""
         with contextlib.suppress(FileNotFoundError):

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from gitstore.backends.disk.connections import Connection
+from gitstore.backends.jsonl import oddlines
 from gitstore.backends.jsonl.entries import Entry, by_file
 from gitstore.backends.table.table import EventTable
 from gitstore.backends.table.tablefile import TableFile, reports_damage
@@ -25,7 +26,7 @@ _MORE = """
 CREATE TABLE layout(store_id TEXT NOT NULL, through INTEGER NOT NULL);
 CREATE TABLE files(name TEXT PRIMARY KEY NOT NULL, size INTEGER NOT NULL, lines INTEGER NOT NULL)
     WITHOUT ROWID;
-"""
+""" + oddlines.TABLE
 
 
 class Index(EventTable):
@@ -49,6 +50,7 @@ class Index(EventTable):
             "events",
             "files",
             "layout",
+            "odd",
         } <= set(self.file.tables())
 
     @reports_damage
