@@ -19,6 +19,7 @@ _COMMANDS = {
     "append": "append",
     "import": "import_",
     "export": "export",
+    "copy": "copy",
     "list": "list_",
     "show": "show",
     "streams": "streams",

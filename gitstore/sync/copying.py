@@ -91,22 +91,28 @@ def copy(
 
 
 def follow_copy(
-    source: BaseEventStore, target: BaseEventStore, *, stop: threading.Event, **filters: Any
+    source: BaseEventStore,
+    target: BaseEventStore,
+    *,
+    stop: threading.Event,
+    progress: Progress | None = None,
+    **filters: Any,
 ) -> Iterator[CopySummary]:
     """``copy``, then again whenever events are recorded, until ``stop`` is set.
 
     Gives what was written, each time something was or could have been; each time it is read back.
-    Also ends when the source is closed.
+    Also ends when the source is closed. ``progress`` is told of the first time only.
     """
-    work = _Copying(source, target, None, filters)
+    work = _Copying(source, target, progress, filters)
     while True:
         yield work.run(stop)
+        work.tell = silent
         if not work.waited_for_more(stop):
             return
 
 
 class _Copying:
-    """A copy at work: how far both stores were read and found equal."""
+    """A copy at work: how far both stores were read and found equal; ``tell`` of its progress."""
 
     def __init__(
         self,
@@ -119,7 +125,7 @@ class _Copying:
             raise ValueError("source and target are one store")
         self._source = source
         self._target = target
-        self._tell = progress or silent
+        self.tell = progress or silent
         self._filters = filters
         self._begin()
 
@@ -156,7 +162,7 @@ class _Copying:
             for batch in batches(_sized(self._compared(last))):
                 self._append(batch)
                 written = batch[-1].position
-                self._tell("Copying", written, max(written, last))
+                self.tell("Copying", written, max(written, last))
                 yield batch
                 if stop.is_set():
                     break
@@ -182,7 +188,7 @@ class _Copying:
             self._position, self._their_position = mine.position, theirs.position
             self._checked += 1
             if self._checked % _REPORT_EVERY == 0:
-                self._tell("Comparing", mine.position, max(mine.position, last))
+                self.tell("Comparing", mine.position, max(mine.position, last))
         yield from ours or whole_history(self._source, self._wanted())
 
     def _wanted(self) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from gitstore_cli.finding import Place
 from gitstore_cli.stores import tended
 
 import gitstore
+from gitstore.backends.addresses import Address
 from gitstore.backends.git import maintaining
 from tests.cli.conftest import Cli, eventually, run_program
 
@@ -95,7 +96,7 @@ def test_a_command_leaves_maintenance_behind(cli: Cli) -> None:
             ["git", f"--git-dir={cli.default_store}", "pack-objects", "-q", folder / "pack"],
             input=blob, capture_output=True, check=True,
         )  # fmt: skip
-    place = Place(str(cli.default_store), "test")
+    place = Place(Address("git", cli.default_store), "test")
     with tended(Env.current(), place):
         pass
     eventually(lambda: count_packs(cli.default_store) <= 2, 30)
