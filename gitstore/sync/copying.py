@@ -25,10 +25,11 @@ from gitstore.core.errors import (
 )
 from gitstore.core.event import DomainEvent, RecordedEvent
 from gitstore.core.findings import Progress, silent
-from gitstore.sync.batches import batches
+from gitstore.sync.batches import CHUNK, batches
 from gitstore.sync.exporting import whole_history
 
 _REPORT_EVERY = 1_000
+_REBASED = "A rebase gave events of the source other places since: copy it to a new place."
 
 
 class StoresDiffer(EventStoreError):
@@ -42,13 +43,19 @@ class StoresDiffer(EventStoreError):
     hint = "Copy to a place of its own: what is recorded is never changed to fit another store."
 
     def __init__(
-        self, source: RecordedEvent | None, target: RecordedEvent | None, position: int
+        self,
+        source: RecordedEvent | None,
+        target: RecordedEvent | None,
+        position: int,
+        *,
+        hint: str | None = None,
     ) -> None:
         self.source = source
         self.target = target
         self.position = position
         self.reason = _difference(source, target)
-        super().__init__(f"the histories differ after position {position:,}: {self.reason}")
+        message = f"the histories differ after position {position:,}: {self.reason}"
+        super().__init__(message, hint=hint)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,39 +147,49 @@ class _Copying:
         events, streams = 0, set[str]()
         while True:
             last = self._source.last_position()
-            for batch in self._lacking(last, stop):
-                events += len(batch)
-                streams.update(recorded.stream_id for recorded in batch)
-            if not self._was_rebased():
-                break
-            self._begin()
-        if not stop.is_set():  # what comes up to there and is not wanted need not be read again
-            self._position = max(self._position, last)
-        return CopySummary(events, len(streams), self._position, self._checked)
+            try:
+                for batch in self._brought(last, stop):
+                    events += len(batch)
+                    streams.update(recorded.stream_id for recorded in batch)
+            except StaleCheckpoint:  # what was compared, or was to be written, is superseded
+                self._begin()
+                continue
+            if not stop.is_set():  # what comes up to there and is not wanted is not read again
+                self._position = max(self._position, last)
+            return CopySummary(events, len(streams), self._position, self._checked)
 
     def waited_for_more(self, stop: threading.Event) -> bool:
         """Wait for an event after what was copied; whether one came before the end."""
         coming = self._source.follow(**self._wanted(), stop=stop)
         return next(coming, None) is not None
 
-    def _lacking(self, last: int, stop: threading.Event) -> Iterator[Sequence[RecordedEvent]]:
-        """The batches that the target lacked, each written when it is given; proved at the end."""
+    def _brought(self, last: int, stop: threading.Event) -> Iterator[Sequence[RecordedEvent]]:
+        """The batches that the target lacked, each written when it is given; proved at the end.
+
+        ``StaleCheckpoint`` where a rebase came between.
+        """
+        self._check_live(self._position)
+        written = self._position
         try:
-            written = self._position
-            for batch in batches(_sized(self._compared(last))):
+            for batch in batches(_sized(self._compared(last)), CHUNK):
+                self._check_live(batch[-1].position)
                 self._append(batch)
                 written = batch[-1].position
                 self.tell("Copying", written, max(written, last))
                 yield batch
                 if stop.is_set():
                     break
-            if written > self._position:
-                lacking = next(self._compared(last), None)
-                if self._position < written:
-                    raise StoresDiffer(lacking, None, self._position)
-        except StoresDiffer:
-            if not self._was_rebased():
-                raise
+            self._prove(written, last)
+        except (StoresDiffer, DuplicateEventId, WrongExpectedVersion):
+            self._check_live(written)
+            raise
+        self._check_live(written)
+
+    def _prove(self, written: int, last: int) -> None:
+        if written > self._position:
+            lacking = next(self._compared(last), None)
+            if self._position < written:
+                raise StoresDiffer(lacking, None, self._position)
 
     def _compared(self, last: int) -> Iterator[RecordedEvent]:
         """Go over what the target has; then gives what comes after that in the source.
@@ -184,7 +201,8 @@ class _Copying:
             ours = ours or whole_history(self._source, self._wanted())
             mine = next(ours, None)
             if mine is None or not _is_same(mine.event, theirs.event):
-                raise StoresDiffer(mine, theirs, self._position)
+                hint = _REBASED if self._was_moved(theirs) else None
+                raise StoresDiffer(mine, theirs, self._position, hint=hint)
             self._position, self._their_position = mine.position, theirs.position
             self._checked += 1
             if self._checked % _REPORT_EVERY == 0:
@@ -208,15 +226,15 @@ class _Copying:
             next(self._compared(self._position), None)  # says what the target has instead
             raise
 
-    def _was_rebased(self) -> bool:
-        """Whether what was compared is no more what the source says."""
+    def _was_moved(self, theirs: RecordedEvent) -> bool:
+        """Whether a rebase gave the source's own recording of this event another place."""
+        mine = self._source.find_event(theirs.event.id or "")
+        return mine is not None and mine.replaces is not None
+
+    def _check_live(self, position: int) -> None:
+        """``StaleCheckpoint`` where a rebase has moved an event up to there since this began."""
         store = self._source
-        try:
-            now = store.resume(Checkpoint(store.store_id, self._epoch, self._position))
-        except StaleCheckpoint:
-            return True
-        self._epoch = now.epoch
-        return False
+        self._epoch = store.resume(Checkpoint(store.store_id, self._epoch, position)).epoch
 
 
 def _sized(events: Iterator[RecordedEvent]) -> Iterator[tuple[RecordedEvent, int]]:

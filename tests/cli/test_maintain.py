@@ -110,12 +110,14 @@ def test_commands_in_this_process_leave_nothing_behind(
     """Only a real process of ``sc-events`` may; and only where it is due."""
     packed(cli.default_store)
     monkeypatch.setattr(os, "posix_spawn", None)
-    with tended(Env.current(), Place(str(cli.default_store), "test")):
+    with tended(Env.current(), Place(Address("git", cli.default_store), "test")):
         pass
     monkeypatch.setattr(maintaining, "MOST_PACKS", 1)
-    with tended(replace(Env.current(), lingers=False), Place(str(cli.default_store), "test")):
+    with tended(
+        replace(Env.current(), lingers=False), Place(Address("git", cli.default_store), "test")
+    ):
         pass
-    for nowhere in ("memory:", str(cli.cwd / "missing")):
+    for nowhere in (Address("memory", Path("/")), Address("git", cli.cwd / "missing")):
         with tended(Env.current(), Place(nowhere, "test")):
             pass
 
