@@ -26,7 +26,8 @@ _EXAMPLES = """\b
 Examples:
   sc-events init
   sc-events init --project
-  sc-events init --store team.git"""
+  sc-events init --store team.git
+  sc-events init --store sqlite:events.db"""
 
 
 @options.command(epilog=_EXAMPLES, short_help="Make an event store.")

@@ -31,7 +31,7 @@ Exit codes: 0 no damage, 1 damage that is (still) there. With --against: 0 no
 stream lost anything, 3 histories disagree, 1 a bad signature or no checkpoint."""
 
 
-@options.command(epilog=_EXAMPLES, short_help="Check the whole store, and repair it.")
+@options.command(epilog=_EXAMPLES, short_help="Check the whole store; repair what can be.")
 @click.option("--repair", is_flag=True, help="Rebuild what can be rebuilt, and look again.")
 @click.option("--deep", is_flag=True, help="Spare no time; in git, `git fsck --full --strict` too.")
 @click.option(
