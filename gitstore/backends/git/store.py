@@ -56,7 +56,7 @@ class GitEventStore(BaseEventStore):
     Made by ``open``, or by ``gitstore.open_store``.
     """
 
-    capabilities = Capabilities(durable=True, multi_process=True, commits=True)
+    capabilities = Capabilities(durable=True, multi_process=True, commits=True, rebases=True)
 
     def __init__(
         self,
