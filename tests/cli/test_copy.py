@@ -133,7 +133,7 @@ def test_an_interrupted_copy_goes_on(start: Start, tmp_path: Path) -> None:
             source.append_many([event] * 5_000)
     target = tmp_path / "target.git"
     process = start("copy", tmp_path / "source.git", target)
-    eventually((target / "refs" / "feed").exists, 30)
+    eventually(lambda: list((target / "objects" / "pack").glob("*.idx")), 30)
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130

@@ -68,16 +68,16 @@ def _opened(
     """Both stores; what goes wrong between them, as what to say of it."""
     from gitstore.sync.copying import StoresDiffer
 
-    with existing(env, source) as ours, tended(env, target), made(env, target) as theirs:
-        if ours.store_id == theirs.store_id:
-            raise Usage("FROM and TO are one store", hint="Name another place to copy to.")
-        try:
+    try:
+        with existing(env, source) as ours, tended(env, target), made(env, target) as theirs:
+            if ours.store_id == theirs.store_id:
+                raise Usage("FROM and TO are one store", hint="Name another place to copy to.")
             yield ours, theirs
-        except StoresDiffer as error:
-            raise Failure(str(error), hint=error.hint, code=DISAGREE) from error
-        except KeyboardInterrupt:
-            env.say("Interrupted: run it again, and it goes on where it ended.")
-            raise
+    except StoresDiffer as error:
+        raise Failure(str(error), hint=error.hint, code=DISAGREE) from error
+    except KeyboardInterrupt:
+        env.say("Interrupted: run it again, and it goes on where it ended.")
+        raise
 
 
 def _copy(env: Env, form: str, source: BaseEventStore, target: BaseEventStore, to: Place) -> int:
