@@ -122,7 +122,9 @@ def fail_at(first: int, last: int, tell: Tell) -> Steps:
         tell("step", what)
         word = what.split(" ", 1)[0]
         if word == "sql" and what != "sql close":
-            raise sqlite3.OperationalError("database or disk is full")
+            full = sqlite3.OperationalError("database or disk is full")
+            full.sqlite_errorcode = sqlite3.SQLITE_FULL
+            raise full
         if word in ("write", "open", "mkdir", "fsync", "fdatasync", "link"):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 

@@ -5,6 +5,7 @@ Run by ``programs.start``, in processes of their own; imported by no test.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import random
@@ -12,14 +13,16 @@ import shutil
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import TypeVar
 
 from programs import PROGRAMS, program, say
 
-from gitstore import DomainEvent, EventStoreError, RecordedEvent, open_store
+from gitstore import DomainEvent, EventStoreError, RecordedEvent, StoreUnavailable, open_store
 from tests.backends.dying import Tell, die_at, everywhere, fail_at
 from tests.backends.survival.powercut import Disk
 from tests.backends.survival.witness import address, promise
 
+T = TypeVar("T")
 Acked = Callable[[Iterable[RecordedEvent]], None]
 Scenario = Callable[[str, Acked], None]
 SCENARIOS: dict[str, Scenario] = {}
@@ -154,23 +157,20 @@ def repair(where: str, acked: Acked) -> None:
 
 @scenario
 def again(where: str, acked: Acked) -> None:
-    """Append; an event that was refused is appended again, under its id; then go on."""
-    with open_store(where) as opened:
+    """Open and append; what is refused is tried again, under the same ids; then go on."""
+    with _insisting(lambda: open_store(where)) as opened:
         for number in range(6):
             event = DomainEvent(f"task-{number % 3}", "Insisted", {}, id=f"event-{number}")
-            for _ in range(200):
-                try:
-                    acked([opened.append(event)])
-                except EventStoreError:
-                    continue
-                break
+            acked([_insisting(lambda event=event: opened.append(event))])  # type: ignore[misc]
         batch = [DomainEvent(f"task-{n}", "Batch", {}, id=f"batch-{n}") for n in range(5)]
-        for _ in range(200):
-            try:
-                acked(opened.append_many(batch))
-            except EventStoreError:
-                continue
-            break
+        acked(_insisting(lambda: opened.append_many(batch)))
+
+
+def _insisting(attempt: Callable[[], T]) -> T:
+    for _ in range(100):
+        with contextlib.suppress(StoreUnavailable):
+            return attempt()
+    return attempt()
 
 
 if __name__ == "__main__":

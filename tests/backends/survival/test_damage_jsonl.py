@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from gitstore import DomainEvent, EventStoreError, RecordedEvent, VerifyReport, open_store
+from gitstore import DomainEvent, EventStoreError, RecordedEvent, open_store
+from gitstore.core.findings import VerifyReport
 from tests.backends.survival.witness import (
     Ack,
     address,

@@ -48,6 +48,12 @@ def nested(depth: int) -> Any:
     return value
 
 
+def metadata_of(value: Any) -> dict[str, Any]:
+    """Metadata with this value wherever it may have one, short enough to be metadata."""
+    short = value[:1_000] if isinstance(value, str) else value
+    return {"v": short, "userId": short, "correlationId": short}
+
+
 def hostile_events() -> list[DomainEvent]:
     """Every name, type, id, time and value at least once."""
     times = itertools.cycle(TIMES)
@@ -55,7 +61,7 @@ def hostile_events() -> list[DomainEvent]:
     values = (*DATA, nested(250))
     events = [DomainEvent(name, next(types), name, timestamp=next(times)) for name in NAMES]
     events += [
-        DomainEvent(f"task-{n % 5}", next(types), value, {"v": value}, timestamp=next(times))
+        DomainEvent(f"task-{n % 5}", next(types), value, metadata_of(value), timestamp=next(times))
         for n, value in enumerate(DATA)
     ]
     events += [DomainEvent("deep", "Deep", nested(250)), DomainEvent("deep", "Deep", values[0])]
