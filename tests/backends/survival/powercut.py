@@ -38,9 +38,7 @@ class Disk:
 
     def image(self, target: Path, chance: random.Random) -> None:
         """Make what might be left, if the power were cut now, at ``target``."""
-        folders = {
-            path.stat().st_ino: path for path in (self._root, *self._root.rglob("*"))
-        }
+        folders = {path.stat().st_ino: path for path in (self._root, *self._root.rglob("*"))}
         database = chance.choice(("kept", "cut", "gone"))
         self._copy(self._root.stat().st_ino, folders, target, chance, database)
 

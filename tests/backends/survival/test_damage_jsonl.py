@@ -257,9 +257,7 @@ def assert_sound_but_for_doubles(where: str, before: list[Ack]) -> None:
 
 
 @pytest.mark.parametrize("damage", [cut_in_a_line, break_a_line, lose_a_line, drop, garble])
-def test_damage_that_nothing_can_mend_is_named(
-    where: str, damage: Callable[[Path], None]
-) -> None:
+def test_damage_that_nothing_can_mend_is_named(where: str, damage: Callable[[Path], None]) -> None:
     """With the index lost too, what is left is read, and what is missing is named by its place."""
     before = filled(where)
     file = data_file(where)
@@ -302,7 +300,9 @@ FORMS: dict[str, Callable[[bytes], bytes]] = {
     "crlf": lambda line: line[:-1] + b"\r\n",
     "blank lines": lambda line: b"\n\r\n  \n" + line,
     "spaces": lambda line: json.dumps(json.loads(line), indent=None).encode() + b"  \n",
-    "other order": lambda line: json.dumps(dict(reversed(json.loads(line).items()))).encode() + b"\n",
+    "other order": lambda line: (
+        json.dumps(dict(reversed(json.loads(line).items()))).encode() + b"\n"
+    ),
 }
 
 
@@ -342,7 +342,9 @@ STRANGE: dict[str, Callable[[str], bytes]] = {
     "no json": lambda where: b"this is no event\n",
     "no object": lambda where: b"[1, 2]\n",
     "nul": lambda where: bytes(40) + b"\n",
-    "no utf-8": lambda where: line_of(where, "task-0", type="T\u00fc").replace(b"u00fc", b"\xff\xff"),
+    "no utf-8": lambda where: line_of(where, "task-0", type="T\u00fc").replace(
+        b"u00fc", b"\xff\xff"
+    ),
     "no id": lambda where: line_of(where, "task-0", id=None),
     "no version": lambda where: line_of(where, "task-0", version=None),
     "text version": lambda where: line_of(where, "task-0", version="5"),

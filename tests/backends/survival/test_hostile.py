@@ -14,21 +14,56 @@ from gitstore import DomainEvent, InvalidEvent, open_store
 from tests.backends.survival.witness import address, assert_sound, promise
 
 NAMES = (
-    *("..", ".", "../../up", "/etc/passwd", "a/../b", "~", "-rf", "-", "a b", "a\\b", "C:x", "*?[x]"),
+    *(
+        "..",
+        ".",
+        "../../up",
+        "/etc/passwd",
+        "a/../b",
+        "~",
+        "-rf",
+        "-",
+        "a b",
+        "a\\b",
+        "C:x",
+        "*?[x]",
+    ),
     *("task-1", "Task-1", "TASK-1", "e\u0301", "é", "日本-語", "😀", "a\u00a0b", "\ufeffbom"),
     *("indexes", "by-stream.idx", "journal", "index.db", "x.jsonl", "x.lock", "2026-11-23", "CON"),
     *("%", "%2F", "%h", "a%00b", "a_b", "a'; DROP TABLE events; --", 'a"b', "a@3", "a@", "\\u0000"),
     *("x" * 1_000, "ü" * 1_000, "x" * 999 + "y", "l-" + "o" * 198, "a-", "a--", "a-\U0010ffff"),
 )
 TYPES = (
-    *("..", "/", "-x", "a/b", "%", "a'b", 'a"b', "Über", "日本", "x" * 200, "ü" * 200, "typ", "Typ"),
+    *(
+        "..",
+        "/",
+        "-x",
+        "a/b",
+        "%",
+        "a'b",
+        'a"b',
+        "Über",
+        "日本",
+        "x" * 200,
+        "ü" * 200,
+        "typ",
+        "Typ",
+    ),
     *("type.idx", "A@1", "a%2Fb"),
 )
 IDS = ("x" * 200, "a b", "'; --", "../x", '"', "\\", "~", "%2F", "0", "-1", "null")
 DATA: tuple[Any, ...] = (
     *(None, True, 0, -0.0, 1, 1.0, -(2**63), 2**63, 2**64 - 1, 1e16, 1e-7, 5e-324, 1.5e308),
     *("", "\0", "a\0b", "\u2028\u2029\u0085", "\r\n", "\n", "\ufeff", "\\", '"', "\U0010ffff"),
-    *([], {}, {"": ""}, {"b": 1, "a": 2, "é": 3}, {"id": 1, "streamId": 2}, "\x1b[31m", "x" * 300_000),
+    *(
+        [],
+        {},
+        {"": ""},
+        {"b": 1, "a": 2, "é": 3},
+        {"id": 1, "streamId": 2},
+        "\x1b[31m",
+        "x" * 300_000,
+    ),
     *({"__proto__": 1, "a.b": 1, "$": 1}, [[[]]], "a\tb", "\x7f\x80\x9f"),
 )
 TIMES = (
@@ -126,7 +161,10 @@ def test_what_cannot_be_kept_is_refused(place: Path, kind: str) -> None:
     with open_store(where) as store:
         good = DomainEvent("task-1", "Good", {})
         for value in REFUSED:
-            for bad in (DomainEvent("task-1", "Bad", value), DomainEvent("t", "B", {}, {"v": value})):
+            for bad in (
+                DomainEvent("task-1", "Bad", value),
+                DomainEvent("t", "B", {}, {"v": value}),
+            ):
                 with pytest.raises(InvalidEvent):
                     store.append(bad)
                 with pytest.raises(InvalidEvent):
