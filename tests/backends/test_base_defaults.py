@@ -1,4 +1,4 @@
-"""A store of the eight methods alone keeps the contract: what the base class builds on them does."""
+"""A store of the eight methods alone keeps the contract: what the base class builds on them."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ import pytest
 import gitstore
 from tests.cli.conftest import Cli, eventually
 
-KINDS = ("git", "sqlite", "jsonl")
+KINDS = ("git", "sqlite")
 Start = Callable[..., subprocess.Popen[str]]
 
 
@@ -96,7 +96,7 @@ def test_a_place_where_something_else_is_is_left(cli: Cli, history: Path) -> Non
     (cli.cwd / "file").write_text("mine")
     (cli.cwd / "folder").mkdir()
     (cli.cwd / "folder" / "mine").touch()
-    for target in ("file", "sqlite:file", "git:folder", "jsonl:folder", "folder"):
+    for target in ("file", "sqlite:file", "git:folder", "folder"):
         ran = cli("copy", history, target)
         assert (ran.code, ran.out) == (1, ""), target
         assert "Hint: " in ran.err
@@ -142,5 +142,5 @@ def test_an_interrupted_copy_goes_on(start: Start, tmp_path: Path) -> None:
     out, err = again.communicate(timeout=100)
     assert again.returncode == 0, err
     assert re.fullmatch(
-        r"Copied [\d,]+ events of 1 stream .*; both say the same 30,000 events.\n", out
+        r"Copied [\d,]+ events of 1 stream .*; both say the same( 30,000 events)?\.\n", out
     )

@@ -98,10 +98,6 @@ class Folder:
         except FileNotFoundError:
             return self._open(name, flags | os.O_CREAT | os.O_EXCL), True
 
-    def open_to_write(self, name: str) -> int:
-        """The descriptor of a file in it, made where there is none; it writes at any offset."""
-        return self._open(name, os.O_RDWR | os.O_CREAT)
-
     def read(self, name: str) -> bytes | None:
         """All of a small file in it; ``None`` where there is none."""
         try:
@@ -127,16 +123,6 @@ class Folder:
         """Put a file in it in the place of the other folder's of that name, durable."""
         os.rename(name, name, src_dir_fd=self._descriptor, dst_dir_fd=into._descriptor)
         into.sync()
-
-    def rename(self, name: str, new: str) -> None:
-        """Put a file in it in the place of another, durable."""
-        os.rename(name, new, src_dir_fd=self._descriptor, dst_dir_fd=self._descriptor)
-        self.sync()
-
-    def unlink(self, name: str) -> None:
-        """Remove a file in it; nothing where there is none."""
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(name, dir_fd=self._descriptor)
 
     def remove(self, name: str) -> None:
         """Remove a directory in it with all it holds; nothing where there is none."""

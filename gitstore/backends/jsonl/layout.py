@@ -37,6 +37,7 @@ import re
 from datetime import date
 from typing import NamedTuple
 
+from gitstore.core.event import RecordedEvent
 from gitstore.core.names import encode_name
 
 INDEXES = "indexes"
@@ -80,11 +81,10 @@ def index_files(kind: str) -> tuple[str, str]:
     return f"{INDEXES}/{BY_STREAM}", f"{INDEXES}/{BY_TYPE}/{encode_name(kind)}.idx"
 
 
-def index_line(
-    position: int, time: str, stream_id: str, version: int, file: str, offset: int
-) -> bytes:
+def index_line(recorded: RecordedEvent, time: str, file: str, offset: int) -> bytes:
     """The index line of an event whose data line begins at ``offset`` of ``file``."""
-    return f"{position}\t{time}\t{stream_id}@{version}\t{file}\t{offset}\n".encode()
+    stream = f"{recorded.stream_id}@{recorded.version}"
+    return f"{recorded.position}\t{time}\t{stream}\t{file}\t{offset}\n".encode()
 
 
 def parse_index_line(line: bytes) -> IndexEntry | None:

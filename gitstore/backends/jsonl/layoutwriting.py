@@ -262,8 +262,7 @@ def _index_lines(
     lines: dict[str, list[bytes]] = {}
     for at, name, offset in placed:
         recorded, time, _ = batch[at]
-        event, version = recorded.event, recorded.version
-        line = index_line(recorded.position, time, event.stream_id, version, name, offset)
+        line = index_line(recorded, time, name, offset)
         for index in index_files(recorded.event.type):
             lines.setdefault(index, []).append(line)
     return lines

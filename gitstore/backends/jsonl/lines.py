@@ -106,32 +106,15 @@ def encode_line(event: DomainEvent, time: str | None = None) -> bytes:
     ``data`` and ``metadata`` are canonical JSON, so one event is one sequence of bytes. ``time``:
     the text of its timestamp, where that is known already.
     """
-    assert event.id is not None  # a recorded event has one, and
-    assert event.version is not None
-    assert event.timestamp is not None
-    return encode_parts(
-        event.id,
-        event.stream_id,
-        event.type,
+    assert event.timestamp is not None  # a recorded event has one
+    return _LINE % (
+        orjson.dumps(event.id),
+        orjson.dumps(event.stream_id),
+        orjson.dumps(event.type),
         event.version,
-        time or format_timestamp(event.timestamp),
+        (time or format_timestamp(event.timestamp)).encode(),
         canonical.encode_own(event.data),
         canonical.encode_own(event.metadata),
-    )
-
-
-def encode_parts(
-    event_id: str, stream_id: str, kind: str, version: int, time: str, data: bytes, metadata: bytes
-) -> bytes:
-    """``encode_line`` of what a store keeps of an event; ``data`` and ``metadata`` canonical."""
-    return _LINE % (
-        orjson.dumps(event_id),
-        orjson.dumps(stream_id),
-        orjson.dumps(kind),
-        version,
-        time.encode(),
-        data,
-        metadata,
     )
 
 

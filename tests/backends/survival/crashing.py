@@ -1,4 +1,4 @@
-"""Programs that are struck at every step: kill -9, a full disk, a power cut.
+"""Programs that are struck at every step: kill -9, a full disk.
 
 Run by ``programs.start``, in processes of their own; imported by no test.
 """
@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
-import random
 import shutil
 import sys
 from collections.abc import Callable, Iterable
@@ -19,7 +18,6 @@ from programs import PROGRAMS, program, say
 
 from gitstore import DomainEvent, EventStoreError, RecordedEvent, StoreUnavailable, open_store
 from tests.backends.dying import Tell, die_at, everywhere, fail_at
-from tests.backends.survival.powercut import Disk
 from tests.backends.survival.witness import address, promise
 
 T = TypeVar("T")
@@ -84,42 +82,6 @@ def _sorted_out(told: list[list[object]]) -> list[object]:
     acked = [one for kind, value in told if kind == "ack" for one in value]  # type: ignore[attr-defined]
     errors = [value for kind, value in told if kind == "error"]
     return [steps[0] if steps else "completed", acked, errors]
-
-
-@program
-def cut_power(kind: str, template: str, folder: str, seed: int, turns: int) -> None:
-    """Append, and make an image of what a power cut would leave before some of the fsyncs.
-
-    Says ``[image, acknowledged]`` of each; images lie in ``folder``.
-    """
-    logging.disable(logging.CRITICAL)
-    chance = random.Random(seed)
-    place, images = Path(folder, "running"), Path(folder)
-    shutil.copytree(template, place)
-    acked: list[object] = []
-    made = 0
-
-    def maybe_cut() -> None:
-        nonlocal made
-        if chance.random() < 0.15:
-            made += 1
-            disk.image(images / str(made), chance)
-            say([made, acked])
-
-    disk = Disk(place, maybe_cut)
-    disk.install()
-    with open_store(address(kind, place)) as store:
-        for turn in range(turns):
-            size = chance.choice((1, 1, 1, 1, 3, 40))
-            events = [
-                DomainEvent(f"task-{chance.randrange(9)}", f"Noted{n % 3}", {"turn": turn, "n": n})
-                for n in range(size)
-            ]
-            acked += [promise(recorded) for recorded in store.append_many(events)]
-            if chance.random() < 0.1:
-                assert store.verify().ok
-            maybe_cut()
-    maybe_cut()
 
 
 @scenario

@@ -41,7 +41,7 @@ def program(function: Callable[..., None]) -> Callable[..., None]:
 
 def start(name: str, *arguments: object, **options: Any) -> subprocess.Popen[str]:
     """Start a program; its standard output is a pipe of JSON lines."""
-    of_crashes = ("crash_everywhere", "fail_everywhere", "cut_power")
+    of_crashes = ("crash_everywhere", "fail_everywhere")
     file = Path(__file__).with_name("crashing.py" if name in of_crashes else "programs.py")
     command = [sys.executable, str(file), name, *map(json.dumps, arguments)]
     if name == "fill_a_disk":
