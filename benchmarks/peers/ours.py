@@ -79,17 +79,6 @@ class SqliteStorePeer(StorePeer):
         return "SQLite WAL, synchronous=FULL"
 
 
-class JsonlStorePeer(StorePeer):
-    """Lines in files by day and stream."""
-
-    name = "gitstore jsonl"
-    place = "jsonl:{}/events"
-
-    @property
-    def durability(self) -> str:
-        return "a journal, with an fdatasync for each append; files fsynced now and then"
-
-
 class MemoryStorePeer(StorePeer):
     """Nothing on a disk."""
 

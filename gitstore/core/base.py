@@ -112,7 +112,7 @@ class BaseEventStore(EventStore, abc.ABC):
         """The store at a glance; changes nothing."""
         events = sum(1 for _ in self.read_all())
         streams = sum(1 for _ in self.streams())
-        return StoreStatus(type(self).__name__, "", self.store_id, events, streams)
+        return StoreStatus(type(self).__name__, type(self).__name__, self.store_id, events, streams)
 
     def verify(
         self, *, repair: bool = False, deep: bool = False, progress: Progress | None = None

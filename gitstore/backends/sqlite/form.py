@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 import uuid
 from pathlib import Path
@@ -24,6 +25,7 @@ CREATE TABLE store(
     inode INTEGER NOT NULL      -- of this file: in a copy, which is a store of its own, another
 );
 """
+_OURS = {"events", "store"}
 _MAGIC = b"SQLite format 3\0"
 _UNIQUE = ({"id"}, {"position"}, {"stream_id", "version"})
 
@@ -42,6 +44,7 @@ def check_place(path: Path, *, create: bool) -> None:
                     f"{path} is no SQLite database",
                     hint="Give another path; if it was an event store, restore it from a copy.",
                 )
+        _check_unchanged(path)
         return
     log = path.with_name(f"{path.name}-wal")
     if log.exists() and log.stat().st_size:
@@ -56,6 +59,26 @@ def check_place(path: Path, *, create: bool) -> None:
     if not path.parent.exists():
         path.parent.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
         sync_directory(path.parent.parent)
+
+
+def _check_unchanged(path: Path) -> None:
+    """Refuse somebody else's database before a connection that may write changes its header."""
+    with contextlib.suppress(sqlite3.Error):  # damaged: told of when it is opened
+        db = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)
+        with contextlib.closing(db):
+            if db.execute("PRAGMA application_id").fetchone()[0] == APPLICATION_ID:
+                return
+            rows = db.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY 1")
+            tables = [name for (name,) in rows]
+        if tables and not set(tables) >= _OURS:
+            raise _foreign(path, tables)
+
+
+def _foreign(path: Path, tables: list[str]) -> UnsupportedFormat:
+    return UnsupportedFormat(
+        f"{path} is no event store, but a database with other tables ({', '.join(tables):.80})",
+        hint="Give another path; nothing was changed.",
+    )
 
 
 class StoreFile(TableFile):
@@ -77,6 +100,11 @@ class StoreFile(TableFile):
                 self.create(APPLICATION_ID, VERSION, _STORE)
             if self._is_copy():
                 self._begin_anew()
+
+    @reports_damage
+    def make_indexes_anew(self) -> None:
+        """Make every index anew from the rows; under the lock."""
+        self.get().execute("REINDEX")
 
     @reports_damage
     def store_id(self) -> str:
@@ -101,12 +129,12 @@ class StoreFile(TableFile):
             raise UnsupportedFormat(
                 f"{self.path} has schema {found[1]}, this release knows {VERSION}"
             )
-        raise self._foreign(tables)
+        raise _foreign(self.path, tables)
 
     def _check_tables(self, tables: list[str]) -> None:
         """Raise unless the tables are ours; ``sqlite3 FILE .dump`` keeps them, but no numbers."""
-        if not {"events", "store"} <= set(tables):
-            raise self._foreign(tables)
+        if not set(tables) >= _OURS:
+            raise _foreign(self.path, tables)
         db = self.get()
         columns = {row[1] for row in db.execute("PRAGMA table_info(events)")}
         unique = [
@@ -115,14 +143,7 @@ class StoreFile(TableFile):
             if index[2]
         ]
         if not columns.issuperset(COLUMNS.split(", ")) or any(key not in unique for key in _UNIQUE):
-            raise self._foreign(tables)
-
-    def _foreign(self, tables: list[str]) -> UnsupportedFormat:
-        names = ", ".join(tables) or "none"
-        return UnsupportedFormat(
-            f"{self.path} is no event store, but a database with other tables ({names:.80})",
-            hint="Give another path; nothing was changed.",
-        )
+            raise _foreign(self.path, tables)
 
     def _is_copy(self) -> bool:
         row = self.get().execute("SELECT inode FROM store").fetchone()

@@ -6,12 +6,15 @@ import logging
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
 from gitstore.backends.disk.files import disk_errors_told, holds_wal
 from gitstore.backends.disk.locks import FileLock
 from gitstore.backends.sqlite.form import VERSION, StoreFile, check_place
+from gitstore.backends.sqlite.maintaining import maintain
+from gitstore.backends.sqlite.verifying import Verifier
 from gitstore.backends.sqlite.writing import Appended, Writer
 from gitstore.backends.stamping import Stamper
 from gitstore.backends.table.reading import Reader
@@ -21,11 +24,13 @@ from gitstore.core.errors import StoreUnavailable
 from gitstore.core.event import DomainEvent, RecordedEvent
 from gitstore.core.expected import ANY, ExpectedVersion
 from gitstore.core.filters import EventFilter, Names
+from gitstore.core.findings import Progress, VerifyReport, silent
 from gitstore.core.idempotence import Proposal
 from gitstore.core.names import check_event_id, check_stream_id
 from gitstore.core.protocol import Capabilities, Handler
 from gitstore.core.status import StoreStatus
 from gitstore.core.subscriptions import Subscriptions
+from gitstore.core.upkeep import MaintainReport
 
 _LOG = logging.getLogger("gitstore.store")
 _CLOSE_SECONDS = 2.0
@@ -174,6 +179,38 @@ class SqliteEventStore(BaseEventStore):
             streams,
             size=self._file.size(),
         )
+
+    def verify(
+        self, *, repair: bool = False, deep: bool = False, progress: Progress | None = None
+    ) -> VerifyReport:
+        """Have SQLite check its file, and hold every row against the form; ``deep`` adds nothing.
+
+        ``repair``: make SQLite's indexes anew. A row that is damaged or missing has no other
+        witness: it is restored from a copy.
+        """
+        del deep
+        self._check_open()
+        self._file.check_place()
+        tell = progress or silent
+        report = Verifier(self._table, tell).run()
+        if not repair or not any(finding.repairable for finding in report.findings):
+            return report
+        self._check_writable()
+        with self._lock.held():
+            self._file.make_indexes_anew()
+        again = Verifier(self._table, tell).run()
+        repaired = tuple(f for f in report.findings if f not in again.findings)
+        return replace(again, repaired=repaired)
+
+    def maintain(self, *, trim: bool = False, progress: Progress | None = None) -> MaintainReport:
+        """Make the file small; drops nothing. Appends wait meanwhile, reads do not.
+
+        ``trim`` changes nothing here. It takes as much free space again as the store has, for the
+        time it runs; ``StoreUnavailable`` where there is none, and the store is as it was.
+        """
+        del trim
+        self._check_writable()
+        return maintain(self._file, self._lock, progress or silent)
 
     def close(self) -> None:
         if self._closed.is_set() or os.getpid() != self._process:
