@@ -512,7 +512,6 @@ CASES = [
         "copy.terminal",
         "sc-events copy ~/.scopecraft/events.git sqlite:copy.db",
         "sc-events copy ~/.scopecraft/events.git sqlite:copy.db",
-        "sc-events status --store copy.db -f json | grep events",
         "sc-events list --last 2 --store sqlite:copy.db",
         "sc-events copy sqlite:copy.db again.git -f json",
     ),
