@@ -133,7 +133,7 @@ def test_an_interrupted_copy_goes_on(start: Start, tmp_path: Path) -> None:
             source.append_many([event] * 5_000)
     target = tmp_path / "target.git"
     process = start("copy", tmp_path / "source.git", target)
-    eventually(lambda: list((target / "objects" / "pack").glob("*.idx")), 30)
+    eventually((target / "refs" / "streams" / "a").exists, 30)
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130
@@ -142,5 +142,5 @@ def test_an_interrupted_copy_goes_on(start: Start, tmp_path: Path) -> None:
     out, err = again.communicate(timeout=100)
     assert again.returncode == 0, err
     assert re.fullmatch(
-        r"Copied [\d,]+ events of 1 stream .*; both say the same( 30,000 events)?\.\n", out
+        r"Copied [\d,]+ events of 1 stream .*; both say the same 30,000 events\.\n", out
     )
