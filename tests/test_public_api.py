@@ -55,7 +55,7 @@ SIGNATURES = {
     "Checkpoint.after": "self, recorded, *, superseded=False",
     "Checkpoint.to_dict": "self",
     "Checkpoint.from_dict": "given",
-    "Capabilities": "durable, multi_process, commits",
+    "Capabilities": "durable, multi_process, commits, rebases=False",
     "open_store": "where=None, *, create=True, flush='background'",
     "EventStore.append": "self, event, expected_version=<Expectation.ANY: 'any'>",
     "EventStore.append_many": "self, events, expected_versions=None",

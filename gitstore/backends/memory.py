@@ -17,6 +17,7 @@ from gitstore.core.filters import EventFilter, Names
 from gitstore.core.idempotence import Proposal, already_recorded, check_batch_ids, check_new
 from gitstore.core.names import category_of, check_event_id, check_stream_id
 from gitstore.core.protocol import Capabilities, Handler
+from gitstore.core.status import StoreStatus
 from gitstore.core.subscriptions import Subscriptions
 
 
@@ -60,11 +61,6 @@ class MemoryEventStore(BaseEventStore):
         self._changed = threading.Condition()
         self._subscriptions = Subscriptions()
         self._closed = False
-
-    @property
-    def store_id(self) -> str:
-        self._check_open()
-        return super().store_id
 
     def append(self, event: DomainEvent, expected_version: ExpectedVersion = ANY) -> RecordedEvent:
         return self.append_many([event], {event.stream_id: expected_version})[0]
@@ -177,6 +173,16 @@ class MemoryEventStore(BaseEventStore):
         self._check_open()
         row = self._by_id.get(event_id)
         return row.recorded() if row else None
+
+    def last_position(self) -> int:
+        self._check_open()
+        return self._last()
+
+    def status(self) -> StoreStatus:
+        self._check_open()
+        with self._changed:  # not between two events of a batch
+            events, streams = len(self._all), len(self._streams)
+        return StoreStatus("memory:", "in memory", self.store_id, events, streams)
 
     def close(self) -> None:
         with self._changed:

@@ -16,6 +16,7 @@ from gitstore.core.findings import Finding, Progress, VerifyReport, silent
 from gitstore.core.names import check_event_id
 from gitstore.core.protocol import Capabilities, EventStore
 from gitstore.core.status import StoreStatus
+from gitstore.core.upkeep import MaintainReport, Occupied
 
 _REPORT_EVERY = 1_000
 
@@ -34,6 +35,7 @@ class BaseEventStore(EventStore, abc.ABC):
 
         Of this object, where the backend knows none that lasts.
         """
+        self._check_open()
         if not hasattr(self, "_store_id"):
             self._store_id = str(uuid.uuid4())
         return self._store_id
@@ -55,7 +57,7 @@ class BaseEventStore(EventStore, abc.ABC):
         return 0
 
     def find_event(self, event_id: str) -> RecordedEvent | None:
-        """The recorded event of this id, or ``None``."""
+        """The recorded event of this id, or ``None``; ``InvalidEvent`` for what is no event id."""
         check_event_id(event_id)
         return next((r for r in self.read_all() if r.event.id == event_id), None)
 
@@ -68,6 +70,7 @@ class BaseEventStore(EventStore, abc.ABC):
     @property
     def epoch(self) -> int:
         """The position of the last event that took another's place in a rebase, 0 without any."""
+        self._check_open()
         return 0
 
     def checkpoint(self) -> Checkpoint:
@@ -137,6 +140,20 @@ class BaseEventStore(EventStore, abc.ABC):
             if last % _REPORT_EVERY == 0:
                 tell("Checking", last, highest)
         return VerifyReport(tuple(findings), last, len(heads))
+
+    def maintain(self, *, trim: bool = False, progress: Progress | None = None) -> MaintainReport:
+        """Make the store small, beside writers and readers; drops no event and moves none.
+
+        - ``trim``: also give up what is only kept to read faster.
+        - ``progress``: as in ``verify``.
+        """
+        del trim, progress  # nothing has gathered here
+        size = self.status().size
+        return MaintainReport(Occupied(size), Occupied(size))
+
+    def _check_open(self) -> None:
+        """``StoreUnavailable`` where the store is closed: it is asked for no event at all."""
+        next(self.read_all(limit=0), None)
 
     def __enter__(self) -> Self:
         return self

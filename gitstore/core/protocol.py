@@ -24,11 +24,15 @@ class Capabilities:
     - ``durable``: events outlive the process; a new store object on the same place has them.
     - ``multi_process``: several processes may write and follow at once.
     - ``commits``: ``RecordedEvent.commit`` is the id of a git commit.
+    - ``rebases``: a pull may give an event another place: positions then have holes in reads, and
+      ``RecordedEvent.replaces``, ``superseded`` and the epoch say what moved. Elsewhere positions
+      are 1, 2, 3 … and the epoch is 0 for ever.
     """
 
     durable: bool
     multi_process: bool
     commits: bool
+    rebases: bool = False
 
 
 @runtime_checkable

@@ -27,7 +27,9 @@ from gitstore.testing.contract_filters import FilterContract
 from gitstore.testing.contract_idempotence import IdempotenceContract
 from gitstore.testing.contract_lifecycle import LifecycleContract
 from gitstore.testing.contract_names import NamesContract
+from gitstore.testing.contract_processes import ProcessContract
 from gitstore.testing.contract_reading import ReadingContract
+from gitstore.testing.contract_upkeep import UpkeepContract
 from gitstore.testing.support import MakeStore, verify_and_close
 
 
@@ -41,7 +43,9 @@ class EventStoreContract(
     NamesContract,
     DataContract,
     LifecycleContract,
+    UpkeepContract,
     ConcurrencyContract,
+    ProcessContract,
 ):
     """The promises of ``gitstore.core.protocol``; subclass it and give ``make_store``."""
 

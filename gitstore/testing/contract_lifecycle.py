@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from gitstore.core.base import BaseEventStore
+from gitstore.core.checkpoint import Checkpoint
 from gitstore.core.errors import DuplicateEventId, StoreUnavailable, WrongExpectedVersion
 from gitstore.core.expected import NO_STREAM
 from gitstore.core.protocol import Capabilities, EventStore
@@ -28,6 +29,12 @@ _METHODS: dict[str, Callable[[BaseEventStore], object]] = {
     "find_event": lambda store: store.find_event("known"),
     "last_position": lambda store: store.last_position(),
     "store_id": lambda store: store.store_id,
+    "epoch": lambda store: store.epoch,
+    "checkpoint": lambda store: store.checkpoint(),
+    "resume": lambda store: store.resume(Checkpoint("", 0, 0)),
+    "status": lambda store: store.status(),
+    "verify": lambda store: store.verify(),
+    "maintain": lambda store: store.maintain(),
 }
 
 

@@ -14,7 +14,7 @@ from gitstore_cli.finding import find_place
 from gitstore_cli.stores import as_git_store, existing, say_no_events
 
 if TYPE_CHECKING:
-    from gitstore.backends.git.maintaining import MaintainReport, Occupied
+    from gitstore.core.upkeep import MaintainReport, Occupied
 
 _EXAMPLES = """\b
 Examples:

@@ -16,7 +16,6 @@ import shutil
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from gitstore.backends.disk.files import FILE_MODE, disk_errors_told
@@ -30,6 +29,7 @@ from gitstore.backends.git.repacking import Repacker, loose_objects
 from gitstore.backends.git.upkeep import Upkeep
 from gitstore.core.errors import EventStoreError
 from gitstore.core.findings import Progress
+from gitstore.core.upkeep import MaintainReport, Occupied
 
 _LOG = logging.getLogger("gitstore.maintain")
 MOST_PACKS = 40
@@ -41,33 +41,6 @@ _TRIMMED_AT_ONCE = 5_000
 _STALE_SECONDS = 600
 _POLL_SECONDS = 0.2
 _FAN_OUT = 256
-
-
-@dataclass(frozen=True, slots=True)
-class Occupied:
-    """What a store takes: packs, loose objects, and bytes of the whole store on disk."""
-
-    packs: int
-    loose: int
-    size: int
-
-    @classmethod
-    def by(cls, layout: StoreLayout) -> Occupied:
-        """What the store takes now."""
-        return cls(
-            len(list(layout.packs.glob("pack-*.pack"))),
-            sum(1 for _ in loose_objects(layout.objects)),
-            sum(_size(folder, name) for folder, _, names in os.walk(layout.root) for name in names),
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class MaintainReport:
-    """What maintenance found and left; ``seconds``: of each step, by its name, in order."""
-
-    before: Occupied
-    after: Occupied
-    seconds: dict[str, float] = field(default_factory=dict)
 
 
 class Maintainer:
@@ -145,7 +118,7 @@ class Maintainer:
             "checkpoint": self._checkpoint,
             "commit-graph": lambda: self._write_commit_graph(child),
         }
-        before = Occupied.by(parts.layout)
+        before = occupied(parts.layout)
         seconds: dict[str, float] = {}
         with disk_errors_told(parts.layout.root):
             for name, step in steps.items():
@@ -153,7 +126,7 @@ class Maintainer:
                 step()
                 seconds[name] = time.perf_counter() - begun
         parts.maintain_lock.interrupted = False  # what a killed run left has been cleared
-        return MaintainReport(before, Occupied.by(parts.layout), seconds)
+        return MaintainReport(before, occupied(parts.layout), seconds)
 
     def _trim(self, progress: Progress) -> None:
         """Drop bodies of all but the newest events from the index, and give the space back."""
@@ -200,6 +173,15 @@ class Maintainer:
             note = self._parts.layout.maintain_failed
             note.touch(FILE_MODE)
             os.utime(note)
+
+
+def occupied(layout: StoreLayout) -> Occupied:
+    """What the store takes now."""
+    return Occupied(
+        sum(_size(folder, name) for folder, _, names in os.walk(layout.root) for name in names),
+        packs=len(list(layout.packs.glob("pack-*.pack"))),
+        loose=sum(1 for _ in loose_objects(layout.objects)),
+    )
 
 
 def is_due(layout: StoreLayout) -> bool:

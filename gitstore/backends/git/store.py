@@ -24,7 +24,7 @@ from gitstore.backends.git.gitcommand import check_version
 from gitstore.backends.git.heads import Heads
 from gitstore.backends.git.journalschema import JournalRow
 from gitstore.backends.git.layout import StoreLayout
-from gitstore.backends.git.maintaining import Maintainer, MaintainReport
+from gitstore.backends.git.maintaining import Maintainer
 from gitstore.backends.git.parts import Parts
 from gitstore.backends.git.places import EventPlaces, places, superseded_page
 from gitstore.backends.git.reading import PAGE, Reader
@@ -44,6 +44,7 @@ from gitstore.core.names import category_of, check_event_id, check_stream_id
 from gitstore.core.protocol import Capabilities, Handler
 from gitstore.core.status import StoreStatus
 from gitstore.core.subscriptions import Subscriptions
+from gitstore.core.upkeep import MaintainReport
 
 _LOG = logging.getLogger("gitstore.store")
 T = TypeVar("T")
@@ -55,7 +56,7 @@ class GitEventStore(BaseEventStore):
     Made by ``open``, or by ``gitstore.open_store``.
     """
 
-    capabilities = Capabilities(durable=True, multi_process=True, commits=True)
+    capabilities = Capabilities(durable=True, multi_process=True, commits=True, rebases=True)
 
     def __init__(
         self,

@@ -14,6 +14,7 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import chain
 from typing import NamedTuple
 
 from gitstore.core.filters import EventFilter
@@ -90,13 +91,12 @@ def plan(db: sqlite3.Connection, wanted: EventFilter, span: int) -> Query:
     return query
 
 
-def stream_test(category: str) -> Test:
-    """The streams of a category, as ranges of the index on streams."""
-    return Test(
-        "stream_id",
-        "({} = ? OR ({} >= ? AND {} < ?))",
-        (category, f"{category}-", f"{category}."),  # a dot is what comes after a hyphen
-    )
+def stream_range(category: str) -> tuple[str, str]:
+    """The streams of a category but for the one named like it: from the first text to the second.
+
+    Inclusive and exclusive: a dot is what comes after a hyphen.
+    """
+    return f"{category}-", f"{category}."
 
 
 def _is_selective(db: sqlite3.Connection, lead: Sequence[Test], span: int) -> bool:
@@ -120,10 +120,10 @@ def _of_streams(wanted: EventFilter) -> tuple[Test | None, ...]:
         return ()
     if len(wanted.categories) > _MOST_NAMES // 3:
         return (None,)
-    ranges = [stream_test(category) for category in sorted(wanted.categories)]
-    condition = " OR ".join(test.condition for test in ranges) or "0"
-    values = tuple(value for test in ranges for value in test.values)
-    return (Test("stream_id", f"({condition})", values),)
+    # What has a hyphen in it is no category.
+    values = [(c, *stream_range(c)) for c in sorted(wanted.categories) if "-" not in c]
+    condition = " OR ".join(["{} = ? OR ({} >= ? AND {} < ?)"] * len(values)) or "0"
+    return (Test("stream_id", f"({condition})", tuple(chain.from_iterable(values))),)
 
 
 def _of_names(column: str, names: Iterable[str] | None) -> tuple[Test | None, ...]:

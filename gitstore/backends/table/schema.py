@@ -27,9 +27,15 @@ CREATE TABLE events(
     data TEXT NOT NULL,                 -- canonical JSON
     metadata TEXT NOT NULL,             -- canonical JSON, an object
     position INTEGER NOT NULL UNIQUE,   -- place in the arrival order, from 1
-    UNIQUE(stream_id, version)
+    UNIQUE(stream_id, version),
+    CHECK(typeof(version) = 'integer' AND version > 0
+        AND typeof(position) = 'integer' AND position > 0),
+    CHECK(typeof(id) || typeof(stream_id) || typeof(type) || typeof(timestamp)
+        || typeof(data) || typeof(metadata) = 'texttexttexttexttexttext')
 );
 CREATE INDEX events_by_type ON events(type, timestamp);
+CREATE INDEX events_by_correlation ON events(json_extract(metadata, '$.correlationId'))
+    WHERE json_extract(metadata, '$.correlationId') IS NOT NULL;
 """
 COLUMNS = "position, stream_id, version, type, timestamp, id, data, metadata"
 SELECT = f"SELECT {COLUMNS} FROM events"
