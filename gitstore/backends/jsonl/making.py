@@ -11,13 +11,15 @@ from gitstore.backends.disk.files import DIRECTORY_MODE, holds_wal, sync_directo
 from gitstore.backends.disk.locks import FileLock
 from gitstore.backends.jsonl.filing import Filing
 from gitstore.backends.jsonl.folders import Folder
+from gitstore.backends.jsonl.former import former_part
 from gitstore.backends.jsonl.index import INDEX, Index
 from gitstore.backends.jsonl.journal import Journal
 from gitstore.backends.jsonl.layout import INDEXES, is_day
 from gitstore.backends.jsonl.parts import Parts
-from gitstore.backends.jsonl.recovery import recover
+from gitstore.backends.jsonl.readying import make_ready
 from gitstore.backends.jsonl.state import LiveState
 from gitstore.backends.jsonl.tail import Tail
+from gitstore.backends.jsonl.watching import Watch
 from gitstore.backends.stamping import Stamper
 from gitstore.core.canonical import JSON
 from gitstore.core.errors import StoreNotFound, StoreUnavailable
@@ -60,14 +62,14 @@ def _prepared(
     part: Mapping[str, JSON] | None,
 ) -> Parts:
     state = LiveState.load(indexes)
-    if state is None:
-        state = LiveState(str(uuid.uuid4()), dict(part or {}))
-        state.save(indexes)
-    elif part is not None and dict(part) != state.part:
+    held = state.part if state is not None else former_part(indexes)
+    if None not in (part, held) and part != held:
         raise StoreUnavailable(
             f"the layout {where} was made with other filters",
             hint="Name a directory of its own for this export; nothing was changed in that one.",
         )
+    if state is None:
+        state = LiveState(str(uuid.uuid4()), dict(held or part or {}))
     indexes.size(INDEX)  # SQLite would follow a link
     parts = Parts(
         where,
@@ -80,11 +82,10 @@ def _prepared(
         Tail(),
         state,
         stamper,
+        Watch(where),
     )
     try:
-        if parts.index.is_new():
-            parts.index.create(state.store_id)
-        recover(parts)
+        make_ready(parts)
     except BaseException:
         parts.journal.close()
         parts.filing.close()

@@ -12,6 +12,7 @@ from gitstore.backends.jsonl.index import Index
 from gitstore.backends.jsonl.journal import Journal
 from gitstore.backends.jsonl.state import LiveState
 from gitstore.backends.jsonl.tail import Tail
+from gitstore.backends.jsonl.watching import Watch
 from gitstore.backends.stamping import Stamper
 
 
@@ -33,6 +34,7 @@ class Parts:
     tail: Tail
     state: LiveState
     stamper: Stamper
+    watch: Watch
 
     def close(self) -> None:
         """Give back everything that is open."""

@@ -15,6 +15,7 @@ from gitstore.backends.jsonl.folders import writing_errors_told
 from gitstore.backends.jsonl.making import open_parts
 from gitstore.backends.jsonl.parts import Parts
 from gitstore.backends.jsonl.recovery import bring_up, catch_up, has_news, settle
+from gitstore.backends.jsonl.takingin import look, take_in
 from gitstore.backends.jsonl.writing import Writer
 from gitstore.backends.stamping import Stamper
 from gitstore.backends.table.reading import Reader
@@ -200,9 +201,11 @@ class JsonlEventStore(BaseEventStore):
                 if has_news(parts):
                     catch_up(parts)
                 bring_up(parts)
+        if parts.watch.is_due():
+            look(parts)
 
     def _take_in(self, file: str) -> None:
-        del file
+        take_in(self._parts, [file])
 
     def _check_open(self) -> None:
         if self._closed.is_set():
