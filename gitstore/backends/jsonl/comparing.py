@@ -7,11 +7,10 @@ can be restored. One pass over the files, in bounded memory: eight bytes an even
 from __future__ import annotations
 
 import os
-import sqlite3
 from array import array
 from collections.abc import Iterator, Sequence
 from itertools import islice
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import orjson
 
@@ -25,7 +24,7 @@ from gitstore.backends.table.schema import SELECT, Row
 from gitstore.backends.table.table import EventTable
 from gitstore.core.findings import Progress
 
-Offsets = array[int]
+Offsets: TypeAlias = "array[int]"
 """By position: the offset of the line in its file; -1: it stands nowhere."""
 Verdict = Literal["strange", "garbage", "repeats", "waits", "changed", "torn", "zeros"]
 _PAGE = 500
@@ -35,8 +34,8 @@ NOWHERE = -1
 class Oddity(NamedTuple):
     """A line that is not the line of a recorded event.
 
-    - ``changed``: it has the id of the event at ``position`` and differs from it. ``garbage``: it is
-      no JSON. ``torn``: the end of the file, without its line feed; ``zeros``: NUL bytes there.
+    - ``changed``: it has the id of the event at ``position`` and differs from it. ``garbage``: it
+      is no JSON. ``torn``: the end of the file, without its line feed; ``zeros``: NUL bytes there.
       ``strange``, ``repeats``, ``waits``: see ``admitting``.
     - ``line``: where it stands; its ``file`` relative to the layout.
     """
@@ -78,11 +77,6 @@ class Comparison:
         for position, offset in enumerate(self.offsets):
             if position and offset == NOWHERE:
                 yield from map(_row, db.execute(f"{SELECT} WHERE position = ?", (position,)))
-
-    def versions_in(self, file: str) -> dict[int, int]:
-        """The versions of the recorded events whose lines stand in a file, by offset."""
-        stream, _, day = file.rpartition("/")[2], "", file[:10]
-        raise NotImplementedError
 
     def _of_file(self, file: str) -> Iterator[Oddity]:
         descriptor = self._reader.open(file)
@@ -137,9 +131,8 @@ class Comparison:
         return {row.event_id: row for row in map(_row, rows)}
 
 
-def _row(values: Sequence[object]) -> Row:
-    *head, data, metadata = values
-    return Row(*head, data.encode(), metadata.encode())  # type: ignore[attr-defined,arg-type]
+def _row(values: Sequence[Any]) -> Row:
+    return Row(*values[:6], values[6].encode(), values[7].encode())
 
 
 def _id_of(line: Line) -> str | None:
@@ -173,4 +166,4 @@ def _differs(line: Line, recorded: Row) -> str:
 def _torn(line: Line) -> Oddity:
     if line.text.strip(b"\0"):
         return Oddity(line, "torn", "has no line feed: it is being written, or was cut short")
-    return Oddity(line, "zeros", f"ends in {len(line.text):,} NUL bytes, as a power cut leaves them")
+    return Oddity(line, "zeros", f"ends in {len(line.text):,} NUL bytes, as after a power cut")

@@ -165,6 +165,10 @@ class Filing:
         file = self.open(BY_STREAM_FILE)
         return file.size() != file.known
 
+    def is_replaced(self) -> bool:
+        """Whether ``by-stream.idx`` was removed, or another was put in its place."""
+        return self.open(BY_STREAM_FILE).size() < 0
+
     def last(self) -> tuple[int, int]:
         """The last position ``by-stream.idx`` lists, and where its line ends; ``(0, 0)``."""
         file = self.open(BY_STREAM_FILE)

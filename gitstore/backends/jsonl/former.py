@@ -16,10 +16,10 @@ from gitstore.core.canonical import JSON
 _LAYOUT = 1
 
 
-def former_part(indexes: Folder) -> dict[str, JSON]:
-    """The filters a layout of the former version was made with; empty: none, or no such layout."""
+def former_part(indexes: Folder) -> dict[str, JSON] | None:
+    """The filters a layout of the former version was made with; ``None``: it is no such layout."""
     try:
         given = orjson.loads(indexes.read(STATE) or b"null")
-        return dict(given["filter"]) if given["layout"] == _LAYOUT else {}
+        return dict(given["filter"]) if given["layout"] == _LAYOUT else None
     except (ValueError, KeyError, TypeError):
-        return {}
+        return None

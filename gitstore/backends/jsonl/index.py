@@ -22,11 +22,14 @@ from gitstore.backends.table.tablefile import TableFile, reports_damage
 INDEX = "index.db"
 _APPLICATION = 0x5343_4A4C  # "SCJL"
 _VERSION = 1
-_MORE = """
+_MORE = (
+    """
 CREATE TABLE layout(store_id TEXT NOT NULL, through INTEGER NOT NULL);
 CREATE TABLE files(name TEXT PRIMARY KEY NOT NULL, size INTEGER NOT NULL, lines INTEGER NOT NULL)
     WITHOUT ROWID;
-""" + oddlines.TABLE
+"""
+    + oddlines.TABLE
+)
 
 
 class Index(EventTable):

@@ -50,6 +50,12 @@ class Journal:
 
     def __init__(self, indexes: Folder) -> None:
         self._path = f"{indexes.path}/{JOURNAL}"
+        self._descriptor = -1
+        self.reopen(indexes)
+
+    def reopen(self, indexes: Folder) -> None:
+        """Open the file at its place anew, and know nothing of what is in it."""
+        self.close()
         self._descriptor = indexes.open_to_write(JOURNAL)
         self._salt = b""
         self._first = b""
@@ -78,6 +84,8 @@ class Journal:
 
     def has_news(self) -> bool:
         """Whether another process has written to it since this one left the lock."""
+        if self.is_gone():
+            return True
         if self._read(0, _HEADER_SIZE) != self._first:
             return True
         return bool(self._end) and self._read(self._end, len(self._salt)) == self._salt

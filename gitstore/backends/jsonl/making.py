@@ -11,11 +11,12 @@ from gitstore.backends.disk.files import DIRECTORY_MODE, holds_wal, sync_directo
 from gitstore.backends.disk.locks import FileLock
 from gitstore.backends.jsonl.filing import Filing
 from gitstore.backends.jsonl.folders import Folder
+from gitstore.backends.jsonl.former import former_part
 from gitstore.backends.jsonl.index import INDEX, Index
 from gitstore.backends.jsonl.journal import Journal
 from gitstore.backends.jsonl.layout import INDEXES, is_day
 from gitstore.backends.jsonl.parts import Parts
-from gitstore.backends.jsonl.recovery import recover
+from gitstore.backends.jsonl.preparing import prepare
 from gitstore.backends.jsonl.state import LiveState
 from gitstore.backends.jsonl.tail import Tail
 from gitstore.backends.stamping import Stamper
@@ -60,10 +61,8 @@ def _prepared(
     part: Mapping[str, JSON] | None,
 ) -> Parts:
     state = LiveState.load(indexes)
-    if state is None:
-        state = LiveState(str(uuid.uuid4()), dict(part or {}))
-        state.save(indexes)
-    elif part is not None and dict(part) != state.part:
+    held = former_part(indexes) if state is None else state.part
+    if None not in (part, held) and part != held:
         raise StoreUnavailable(
             f"the layout {where} was made with other filters",
             hint="Name a directory of its own for this export; nothing was changed in that one.",
@@ -78,13 +77,11 @@ def _prepared(
         Filing(root),
         Index(where / INDEXES / INDEX, wal=holds_wal(where)),
         Tail(),
-        state,
+        state or LiveState(str(uuid.uuid4()), dict(held or part or {})),
         stamper,
     )
     try:
-        if parts.index.is_new():
-            parts.index.create(state.store_id)
-        recover(parts)
+        prepare(parts, state)
     except BaseException:
         parts.journal.close()
         parts.filing.close()

@@ -15,7 +15,6 @@ from __future__ import annotations
 import logging
 import os
 import re
-import sqlite3
 import uuid
 from collections.abc import Iterator
 from dataclasses import replace
@@ -25,7 +24,6 @@ from pathlib import Path
 from gitstore.backends.disk.files import sync_tree
 from gitstore.backends.jsonl.comparing import NOWHERE, Comparison, Offsets
 from gitstore.backends.jsonl.entries import Entry, own_row_of
-from gitstore.backends.jsonl.former import former_part
 from gitstore.backends.jsonl.index import INDEX, Index
 from gitstore.backends.jsonl.indexlines import index_lines
 from gitstore.backends.jsonl.judging import Judge
@@ -61,6 +59,9 @@ class Aside:
             folder.made(BY_TYPE).close()
         self.where = parts.where / INDEXES / REBUILT
         self.index = Index(self.where / INDEX, wal=False)
+        # Nobody else has it open, and it is made durable as a whole.
+        self.index.file.get().execute("PRAGMA synchronous=OFF")
+        self.index.file.get().execute("PRAGMA journal_mode=OFF")
         self.index.create(state.store_id)
         self.is_part = bool(state.part)
         self.events = 0
@@ -96,6 +97,7 @@ class Aside:
         parts.state = state
         parts.index.file.reopen()
         parts.filing.forget()
+        parts.filing.take_over()
         parts.tail.restart(self.events)
 
 
@@ -114,8 +116,7 @@ def rebuild(parts: Parts, progress: Progress | None = None) -> None:
         _log.warning("%s: indexes are made anew from %s", parts.where, INDEX)
         rebuild_from_index(parts, state, tell)
         return
-    fresh = LiveState(str(uuid.uuid4()), former_part(parts.indexes))
-    _rebuild_from_files(parts, state, fresh, tell)
+    _rebuild_from_files(parts, state, tell)
 
 
 def rebuild_from_index(parts: Parts, state: LiveState, tell: Progress) -> None:
@@ -152,17 +153,15 @@ def _restored(parts: Parts, reader: LayoutReader, tell: Progress) -> Offsets:
     return comparison.offsets
 
 
-def _rebuild_from_files(
-    parts: Parts, state: LiveState | None, fresh: LiveState, tell: Progress
-) -> None:
+def _rebuild_from_files(parts: Parts, state: LiveState | None, tell: Progress) -> None:
+    fresh = replace(state or parts.state, store_id=str(uuid.uuid4()))
     try:
         out = Aside(parts, state or fresh)
         with LayoutReader(parts.where) as reader:
             _add_all(out, _listed(reader, renumber=state is None), tell)
         out.check_versions()
-    except (StoreCorrupted, StoreUnavailable, sqlite3.IntegrityError) as error:
+    except (StoreCorrupted, StoreUnavailable) as error:
         if state is not None:
-            fresh = replace(state, store_id=fresh.store_id)
             _log.warning("%s: events get positions anew: %s", parts.where, error)
         state = None
         out = Aside(parts, fresh)
@@ -183,9 +182,9 @@ def _put_in_place(parts: Parts) -> None:
             aside.move(BY_STREAM, parts.indexes)
         else:
             parts.indexes.replace(BY_STREAM, b"")
-        parts.index.file.close()
-        for log in (f"{INDEX}-wal", f"{INDEX}-shm"):
-            parts.indexes.unlink(log)
+        # The file before its log: a log may never come to lie beside another file.
+        for old_file in (INDEX, f"{INDEX}-wal", f"{INDEX}-shm"):
+            parts.indexes.unlink(old_file)
         aside.move(INDEX, parts.indexes)
 
 

@@ -10,8 +10,10 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import BinaryIO
+
+import orjson
 
 from gitstore.backends.disk.files import sync_file
 from gitstore.backends.jsonl.comparing import Comparison, Oddity
@@ -44,14 +46,12 @@ def restore_lines(parts: Parts, comparison: Comparison, damage: Sequence[Oddity]
     for file in files:
         rows = sorted(missing.get(file, []), key=lambda row: row.version)
         _log.warning("%s/%s: restoring %d lines", parts.where, file, len(rows))
-        _restore(parts, file, rows, spoilt.get(file, set()), comparison)
+        _restore(parts, file, rows, spoilt.get(file, set()))
     parts.filing.forget()
     return files
 
 
-def _restore(
-    parts: Parts, file: str, rows: list[Row], spoilt: set[int], comparison: Comparison
-) -> None:
+def _restore(parts: Parts, file: str, rows: list[Row], spoilt: set[int]) -> None:
     day, _, name = file.partition("/")
     with parts.root.made(day) as folder, parts.indexes.made(DAMAGED) as kept:
         folder.unlink(_RESTORED)  # of one that was cut short
@@ -61,7 +61,7 @@ def _restore(
                 old = folder.open_to_read(name)
                 try:
                     _keep(old, kept, f"{day}--{name}")
-                    _write(out, old, file, rows, spoilt, comparison.versions_in(file))
+                    _write(out, old, rows, spoilt)
                 finally:
                     os.close(old)
             out.write(b"".join(map(line_of, rows)))
@@ -70,27 +70,30 @@ def _restore(
         folder.rename(_RESTORED, name)
 
 
-def _write(
-    out: BinaryIO,
-    old: int,
-    file: str,
-    rows: list[Row],
-    spoilt: set[int],
-    versions: dict[int, int],
-) -> None:
-    """Write what is kept of the old file, and the rows that belong before it; the rest stays."""
+def _write(out: BinaryIO, old: int, rows: list[Row], spoilt: set[int]) -> None:
+    """Write what is kept of the old file, and the rows that belong among it, which are taken."""
     end = 0
-    for line in whole_lines(old, file):
-        version = versions.get(line.offset, 0)
+    for line in whole_lines(old, ""):
+        end = line.offset + line.length
+        if line.offset in spoilt:
+            continue
+        version = _version_of(line.text)
         while rows and rows[0].version < version:
             out.write(line_of(rows.pop(0)))
-        end = line.offset + line.length
-        if line.offset not in spoilt:
-            out.write(os.pread(old, line.length, line.offset))
+        out.write(os.pread(old, line.length, line.offset))
     rest = os.pread(old, os.fstat(old).st_size - end, end)
     if rest and end not in spoilt:
         out.write(b"".join(map(line_of, rows)) + rest)
         rows.clear()
+
+
+def _version_of(text: bytes) -> int:
+    """The version a line says it has; 0 where it says none."""
+    try:
+        version = orjson.loads(text)["version"]
+    except (ValueError, KeyError, TypeError):
+        return 0
+    return version if isinstance(version, int) else 0
 
 
 def _keep(old: int, folder: Folder, name: str) -> None:

@@ -12,9 +12,12 @@ from datetime import datetime
 from pathlib import Path
 
 from gitstore.backends.jsonl.folders import writing_errors_told
+from gitstore.backends.jsonl.layoutreading import LayoutReader
 from gitstore.backends.jsonl.making import open_parts
 from gitstore.backends.jsonl.parts import Parts
-from gitstore.backends.jsonl.recovery import bring_up, catch_up, has_news, settle
+from gitstore.backends.jsonl.preparing import keep_up
+from gitstore.backends.jsonl.recovery import bring_up, has_news, settle
+from gitstore.backends.jsonl.takingin import Watch, take_in
 from gitstore.backends.jsonl.writing import Writer
 from gitstore.backends.stamping import Stamper
 from gitstore.backends.table.reading import Reader
@@ -46,6 +49,7 @@ class JsonlEventStore(BaseEventStore):
         self._subscriptions = Subscriptions()
         self._writer = Writer(parts, self._take_in, self._subscriptions.enqueue)
         self._reader = Reader(parts.index, self._look)
+        self._watch = Watch()
         self._at_exit = _close_at_exit(self)
 
     @classmethod
@@ -65,7 +69,13 @@ class JsonlEventStore(BaseEventStore):
         """
         with writing_errors_told(str(path)):
             parts = open_parts(path, stamper or Stamper(), part, create=create)
-        return cls(parts, takes_events=part is not None or not parts.state.part)
+            store = cls(parts, takes_events=part is not None or not parts.state.part)
+            try:
+                store._look()
+            except BaseException:
+                store.close()
+                raise
+            return store
 
     @property
     def store_id(self) -> str:
@@ -192,17 +202,27 @@ class JsonlEventStore(BaseEventStore):
         return appended.events
 
     def _look(self) -> None:
-        """Bring the table up to all that is recorded, by whatever process."""
+        """Bring the table up to all that is recorded, by whatever process or program."""
         self._check_open()
         parts = self._parts
-        if parts.tail.entries or has_news(parts):
+        if parts.tail.entries or has_news(parts) or self._watch.is_due():
             with writing_errors_told(str(parts.where)), parts.lock.held():
-                if has_news(parts):
-                    catch_up(parts)
+                keep_up(parts)
+                if self._watch.is_due():
+                    self._scan()
                 bring_up(parts)
 
+    def _scan(self) -> None:
+        """Take in what other programs have written, wherever; under the lock, kept up."""
+        parts = self._parts
+        bring_up(parts)
+        with LayoutReader(parts.where) as reader:
+            changed = self._watch.changed(reader, parts.index.known_files())
+        if changed and self._takes_events:
+            take_in(parts, changed)
+
     def _take_in(self, file: str) -> None:
-        del file
+        take_in(self._parts, [file], before_append=True)
 
     def _check_open(self) -> None:
         if self._closed.is_set():
@@ -215,8 +235,7 @@ class JsonlEventStore(BaseEventStore):
 
 
 def _put_in_last_place(parts: Parts) -> None:
-    if has_news(parts):
-        catch_up(parts)
+    keep_up(parts)
     bring_up(parts)
     if parts.journal.count:
         settle(parts)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 
 from gitstore.backends.disk.connections import transaction
@@ -45,9 +45,14 @@ class Watch:
         """Whether the last scan is long enough ago: a quarter of a second, or 20 times its cost."""
         return time.monotonic() >= self._next
 
-    def changed(self, reader: LayoutReader) -> list[str]:
-        """The data files whose size is another than at the last scan; all, the first time."""
+    def changed(self, reader: LayoutReader, known: Mapping[str, tuple[int, int]]) -> list[str]:
+        """The data files whose size is another than at the last scan.
+
+        ``known``: size and lines that the index tells of; the first time, they are the last scan.
+        """
         began = time.monotonic()
+        if not self._next:
+            self._sizes = {name: size for name, (size, _) in known.items()}
         sizes = dict(reader.data_files())
         changed = [file for file, size in sizes.items() if self._sizes.get(file) != size]
         self._sizes = sizes

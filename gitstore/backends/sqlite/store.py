@@ -5,14 +5,14 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 
 from gitstore.backends.disk.files import disk_errors_told, holds_wal
 from gitstore.backends.disk.locks import FileLock
 from gitstore.backends.sqlite.form import VERSION, StoreFile, check_place
-from gitstore.backends.sqlite.writing import Writer
+from gitstore.backends.sqlite.writing import Appended, Writer
 from gitstore.backends.stamping import Stamper
 from gitstore.backends.table.reading import Reader
 from gitstore.backends.table.table import EventTable
@@ -81,14 +81,18 @@ class SqliteEventStore(BaseEventStore):
         return self._file.store_id()
 
     def append(self, event: DomainEvent, expected_version: ExpectedVersion = ANY) -> RecordedEvent:
-        return self._append((Proposal.of(event),), {event.stream_id: expected_version})[0]
+        proposal = Proposal.of(event)
+        self._check_writable()
+        return self._deliver(self._writer.append(proposal, expected_version))[0]
 
     def append_many(
         self,
         events: Iterable[DomainEvent],
         expected_versions: Mapping[str, ExpectedVersion] | None = None,
     ) -> list[RecordedEvent]:
-        return self._append([Proposal.of(event) for event in events], expected_versions or {})
+        proposals = [Proposal.of(event) for event in events]
+        self._check_writable()
+        return self._deliver(self._writer.append_many(proposals, expected_versions or {}))
 
     def read_stream(
         self,
@@ -184,11 +188,7 @@ class SqliteEventStore(BaseEventStore):
                 self._lock.release()
         self._lock.close()
 
-    def _append(
-        self, proposals: Sequence[Proposal], expected: Mapping[str, ExpectedVersion]
-    ) -> list[RecordedEvent]:
-        self._check_writable()
-        appended = self._writer.append(proposals, expected)
+    def _deliver(self, appended: Appended) -> list[RecordedEvent]:
         if self._subscriptions:
             self._subscriptions.deliver()
         return appended.events

@@ -20,12 +20,16 @@ from gitstore.backends.table.table import EventTable
 from gitstore.backends.table.tablefile import told
 from gitstore.core.errors import WrongExpectedVersion
 from gitstore.core.event import RecordedEvent, trusted_event
-from gitstore.core.expected import ANY, ExpectedVersion
+from gitstore.core.expected import ANY, ExpectedVersion, check_expected
 from gitstore.core.idempotence import Proposal, already_recorded, check_batch_ids, check_new
 from gitstore.core.timestamps import format_timestamp
 
 _INSERT = f"{INSERT} VALUES({MARKS})"
-_INSERT_AFTER = f"{INSERT} SELECT {MARKS} WHERE (SELECT max(position) FROM events) IS ?"
+# Where `last` is not the last position any more, NULL is put in, which the table refuses. Not as a
+# SELECT with a condition: SQLite would put its row into a temporary table first.
+_INSERT_NEXT = (
+    f"{INSERT} VALUES((SELECT CASE WHEN max(position) IS ? THEN ? END FROM events),?,?,?,?,?,?,?)"
+)
 
 
 class Appended(NamedTuple):
@@ -54,17 +58,41 @@ class Writer:
         self._heads = Heads(table)
         self._on_recorded = on_recorded
 
-    def append(
+    def append(self, proposal: Proposal, belief: ExpectedVersion) -> Appended:
+        """Record one event, or find it recorded; see the protocol's ``append``."""
+
+        def record() -> Appended:
+            event = self._insert(proposal, belief)
+            if event is not None:
+                return Appended([event], is_new=True)
+            self._heads.forget()
+            ids = check_batch_ids([proposal])
+            return self._decide([proposal], ids, {proposal.event.stream_id: belief})
+
+        return self._locked(record)
+
+    def append_many(
         self, proposals: Sequence[Proposal], expected: Mapping[str, ExpectedVersion]
     ) -> Appended:
-        """Record proposals, or find them recorded; see the protocol's ``append_many``."""
+        """Record events, or find them recorded; see the protocol's ``append_many``."""
         ids = check_batch_ids(proposals)
         if not proposals:
             return Appended([], is_new=False)
+
+        def record() -> Appended:
+            try:
+                return Appended(self._insert_all(proposals, expected), is_new=True)
+            except (WrongExpectedVersion, sqlite3.IntegrityError):
+                self._heads.forget()  # ids were not looked up yet, and heads may be out of date
+                return self._decide(proposals, ids, expected)
+
+        return self._locked(record)
+
+    def _locked(self, record: Callable[[], Appended]) -> Appended:
         self._lock.acquire()
         try:
             self._table.file.check_place()
-            appended = self._append(proposals, ids, expected)
+            appended = record()
             if appended.is_new:
                 self._on_recorded(appended.events)
         except sqlite3.Error as error:
@@ -77,41 +105,24 @@ class Writer:
             self._lock.release()
         return appended
 
-    def _append(
-        self,
-        proposals: Sequence[Proposal],
-        ids: Sequence[str],
-        expected: Mapping[str, ExpectedVersion],
-    ) -> Appended:
-        try:
-            insert = self._insert if len(proposals) == 1 else self._insert_all
-            events = insert(proposals, expected)
-        except (WrongExpectedVersion, sqlite3.IntegrityError):
-            events = None  # by what is cached, and before ids were looked up: no ground to refuse
-        if events is not None:
-            return Appended(events, is_new=True)
-        self._heads.forget()
-        return self._decide(proposals, ids, expected)
-
-    def _insert(
-        self, proposals: Sequence[Proposal], expected: Mapping[str, ExpectedVersion]
-    ) -> list[RecordedEvent] | None:
-        """One new event by one statement; ``None`` where others have written."""
-        heads = self._heads
+    def _insert(self, proposal: Proposal, belief: ExpectedVersion) -> RecordedEvent | None:
+        """A new event by one statement; ``None`` where that cannot be told from what is cached."""
+        heads, given = self._heads, proposal.event
         if heads.last < 0:
             heads.refresh()
-        given = proposals[0].event
-        stream = given.stream_id
-        head = heads.get(stream)
-        if given.version or any(belief is not ANY for belief in expected.values()):
-            check_new(proposals, expected, self._versions(proposals, expected))
-        event, values = self._place(proposals[0], head + 1, heads.last + 1)
-        done = self._table.file.get().execute(_INSERT_AFTER, (*values, heads.last or None))
-        if done.rowcount != 1:
+        head, last = heads.get(given.stream_id), heads.last
+        if given.version not in (None, head + 1):
             return None
-        heads.note(stream, head + 1)
-        heads.last += 1
-        return [event]
+        event, values = self._place(proposal, head + 1, last + 1)
+        try:
+            if belief is not ANY:
+                check_expected(given.stream_id, belief, head)
+            self._table.file.get().execute(_INSERT_NEXT, (last or None, *values))
+        except (WrongExpectedVersion, sqlite3.IntegrityError):
+            return None
+        heads.note(given.stream_id, head + 1)
+        heads.last = last + 1
+        return event
 
     def _insert_all(
         self, proposals: Sequence[Proposal], expected: Mapping[str, ExpectedVersion]
