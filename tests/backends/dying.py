@@ -55,17 +55,16 @@ class Steps:
 
         os.open = opening
         if Path("/proc/self/fd").exists():
-            os.write = self._writing(os.write, len)
-            os.pwrite = self._writing(os.pwrite, len)
-            os.writev = self._writing(os.writev, lambda parts: sum(map(len, parts)))
+            os.write = self._writing(os.write)
+            os.pwrite = self._writing(os.pwrite)
         self._install_in_sqlite()
 
-    def _writing(self, really: Callable[..., int], size: Callable[[Any], int]) -> Any:
-        def writing(descriptor: int, content: Any, *rest: Any) -> int:
-            if self._count + 1 == self._first and really is _OS_WRITE and size(content) > 1:
-                _OS_WRITE(descriptor, bytes(content)[: len(content) // 2])
+    def _writing(self, really: Callable[..., int]) -> Any:
+        def writing(descriptor: int, content: Any, *offset: int) -> int:
+            if self._count + 1 == self._first and len(content) > 1:
+                really(descriptor, bytes(content)[: len(content) // 2], *offset)
             self.step(f"write {Path(f'/proc/self/fd/{descriptor}').readlink()}")
-            return really(descriptor, content, *rest)
+            return really(descriptor, content, *offset)
 
         return writing
 

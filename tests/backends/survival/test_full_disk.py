@@ -90,7 +90,7 @@ def can_mount() -> bool:
 @pytest.mark.skipif(not can_mount(), reason="a disk of its own can be mounted by the system only")
 @pytest.mark.parametrize("how", ["single", "batch"])
 def test_a_full_disk(begin: Begin, kind: str, how: str) -> None:
-    """On a disk of a megabyte: errors are the store's own, and with room made it goes on."""
+    """On a disk of two megabytes: errors are the store's own, and with room made it goes on."""
     *said, (_, there, findings) = lines(begin("fill_a_disk", f"{kind}-{how}"))
     acks = acknowledged(said)
     assert any(one and one[0] == "error" for one in said)

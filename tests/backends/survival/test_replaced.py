@@ -111,15 +111,17 @@ def test_files_of_a_layout_deleted_under_a_store(
     caplog.set_level(logging.CRITICAL)
     where = address("jsonl", place)
     acks = filled(where)
-    with open_store(where) as store, open_store(where) as other:
-        acks += appended(store, 1)
-        REMOVALS[removed](path_of(where))
-        acks += appended(store, 2)
-        if beside:
-            acks += appended(other, 1)
+    # Where the store finds the lock or the whole folder gone, its end is refused too.
+    with contextlib.suppress(StoreUnavailable), open_store(where) as store:
+        with contextlib.suppress(StoreUnavailable), open_store(where) as other:
             acks += appended(store, 1)
-        with contextlib.suppress(EventStoreError):
-            assert_whole(list(other.read_all()), acks)
+            REMOVALS[removed](path_of(where))
+            acks += appended(store, 2)
+            if beside:
+                acks += appended(other, 1)
+                acks += appended(store, 1)
+            with contextlib.suppress(EventStoreError):
+                assert_whole(list(other.read_all()), acks)
     with open_store(where) as again:
         again.verify(repair=True)
     kept = {ack["id"]: ack for ack in acks}
@@ -130,13 +132,13 @@ def test_files_of_a_layout_deleted_under_a_store(
 
 
 def test_a_layout_that_is_another_directory(place: Path) -> None:
-    """An append to a layout whose directory was exchanged is refused, or is found in the new one."""
+    """An append to a layout whose directory was exchanged is refused, or is in the new one."""
     where = address("jsonl", place)
     filled(where)
-    (place / "other").mkdir()
-    with open_store(where) as store:
+    acks = []
+    with contextlib.suppress(StoreUnavailable), open_store(where) as store:
         store.append(DomainEvent("task-0", "Before", {}))
         path_of(where).rename(place / "away")
-        others = filled(where, 30)
-        acks = appended(store)
-    assert_sound(where, [*others, *acks])
+        acks = filled(where, 30)
+        acks += appended(store)
+    assert_sound(where, acks)
