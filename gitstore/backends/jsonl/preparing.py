@@ -14,7 +14,7 @@ from gitstore.backends.jsonl.layout import BY_STREAM, INDEXES, is_day
 from gitstore.backends.jsonl.layoutreading import LayoutReader
 from gitstore.backends.jsonl.parts import Parts
 from gitstore.backends.jsonl.rebuilding import rebuild
-from gitstore.backends.jsonl.recovery import catch_up, has_news, recover, replay, settle
+from gitstore.backends.jsonl.recovery import bring_up, catch_up, has_news, recover, replay, settle
 from gitstore.backends.jsonl.state import LiveState
 from gitstore.backends.jsonl.takingin import take_in
 from gitstore.backends.table.tablefile import TableDamaged
@@ -64,6 +64,12 @@ def keep_up(parts: Parts) -> None:
         else:
             return
     _prepare_again(parts)
+
+
+def restore(parts: Parts) -> None:
+    """Put back lines of recorded events that were removed from data files; kept up."""
+    bring_up(parts)
+    _make_anew(parts, StoreCorrupted("lines of recorded events were removed"))
 
 
 def put_index_aside(parts: Parts) -> None:
