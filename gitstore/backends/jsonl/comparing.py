@@ -132,7 +132,8 @@ class Comparison:
 
 
 def _row(values: Any) -> Row:
-    return Row(*values[:6], values[6].encode(), values[7].encode())
+    position, stream, version, kind, time, event_id, data, metadata = values
+    return Row(position, stream, version, kind, time, event_id, data.encode(), metadata.encode())
 
 
 def _id_of(line: Line) -> str | None:

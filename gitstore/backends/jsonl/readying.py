@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import os
-
-from gitstore.backends.disk.files import sync_file
 from gitstore.backends.jsonl.filing import BY_STREAM_FILE
 from gitstore.backends.jsonl.indexlines import end_before
-from gitstore.backends.jsonl.journal import JOURNAL
 from gitstore.backends.jsonl.layout import BY_STREAM, index_files, is_day
 from gitstore.backends.jsonl.parts import Parts
-from gitstore.backends.jsonl.rebuilding import rebuild
-from gitstore.backends.jsonl.recovery import bring_up, recover, settle
+from gitstore.backends.jsonl.rebuilding import empty_journal, rebuild
+from gitstore.backends.jsonl.recovery import bring_up, recover
 from gitstore.backends.jsonl.state import LiveState
 from gitstore.backends.jsonl.takingin import take_in
 from gitstore.core.errors import StoreCorrupted
@@ -27,7 +23,7 @@ def make_ready(parts: Parts) -> None:
     if LiveState.load(parts.indexes) is None and not _has_events(parts):
         parts.state.save(parts.indexes)
     if not _recovered(parts):
-        _empty_journal(parts)
+        empty_journal(parts)
         rebuild(parts)
     take_in(parts, parts.watch.changed())
 
@@ -65,18 +61,3 @@ def _recovered(parts: Parts) -> bool:
         return indexes_fit(parts)
     except StoreCorrupted:
         return False
-
-
-def _empty_journal(parts: Parts) -> None:
-    """Bring its lines into the data files, and forget it: its positions may come to be others'."""
-    entries = [entry for blob in parts.journal.every() for entry in blob]
-    if not entries:
-        return
-    parts.filing.mend(entries)
-    settle(parts)
-    parts.journal.shrink()
-    descriptor = parts.indexes.open_to_read(JOURNAL)
-    try:
-        sync_file(descriptor)
-    finally:
-        os.close(descriptor)

@@ -21,16 +21,18 @@ from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
-from gitstore.backends.disk.files import sync_tree
+from gitstore.backends.disk.files import sync_file, sync_tree
 from gitstore.backends.jsonl.comparing import NOWHERE, Comparison, Offsets
 from gitstore.backends.jsonl.entries import Entry, own_row_of
 from gitstore.backends.jsonl.index import INDEX, Index
 from gitstore.backends.jsonl.indexlines import index_lines
+from gitstore.backends.jsonl.journal import JOURNAL
 from gitstore.backends.jsonl.judging import Judge
 from gitstore.backends.jsonl.layout import BY_STREAM, BY_TYPE, INDEXES, data_file, is_day
 from gitstore.backends.jsonl.layout_order import OrderedLayout, Placed
 from gitstore.backends.jsonl.layoutreading import LayoutReader
 from gitstore.backends.jsonl.parts import Parts
+from gitstore.backends.jsonl.recovery import settle
 from gitstore.backends.jsonl.restoring import restore_lines
 from gitstore.backends.jsonl.state import LiveState
 from gitstore.core.errors import StoreCorrupted, StoreUnavailable
@@ -99,6 +101,21 @@ class Aside:
         parts.filing.forget()
         parts.filing.take_over()
         parts.tail.restart(self.events)
+
+
+def empty_journal(parts: Parts) -> None:
+    """Bring its lines into the data files, and forget it: its positions may come to be others'."""
+    entries = [entry for blob in parts.journal.every() for entry in blob]
+    if not entries:
+        return
+    parts.filing.mend(entries)
+    settle(parts)
+    parts.journal.shrink()
+    descriptor = parts.indexes.open_to_read(JOURNAL)
+    try:
+        sync_file(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def rebuild(parts: Parts, progress: Progress | None = None) -> None:
