@@ -26,7 +26,6 @@ from tests.backends.jsonl.support import (
     recorded,
 )
 
-
 _NO_JSON = re.compile("^no JSON: .*")
 
 
@@ -55,7 +54,7 @@ def eventually(condition: Callable[[], bool]) -> None:
 
 
 def odd(store: BaseEventStore) -> list[tuple[str | None, str]]:
-    """Places and reasons of the lines that are no part of the store; of no JSON, that it is none."""
+    """Places and reasons of the lines that are no part of the store."""
     findings = store.verify().findings
     return [(finding.place, _NO_JSON.sub("no JSON", finding.message)) for finding in findings]
 
