@@ -1,6 +1,7 @@
 """``EventStoreContract``: what every store promises, a test for each clause.
 
-A backend's whole test is a subclass with one fixture::
+Each module lists which clause of ``core.protocol`` and ``core.base`` its tests hold a store to, and
+each test's docstring says the clause. A backend's whole test is a subclass with one fixture::
 
     class TestMyStore(EventStoreContract):
         @pytest.fixture
@@ -21,14 +22,16 @@ import pytest
 from gitstore.core.base import BaseEventStore
 from gitstore.testing.contract_appending import AppendingContract
 from gitstore.testing.contract_concurrency import ConcurrencyContract
+from gitstore.testing.contract_convenience import ConvenienceContract
 from gitstore.testing.contract_data import DataContract
-from gitstore.testing.contract_delivery import FollowingContract, SubscribingContract
 from gitstore.testing.contract_filters import FilterContract
+from gitstore.testing.contract_following import FollowingContract
 from gitstore.testing.contract_idempotence import IdempotenceContract
 from gitstore.testing.contract_lifecycle import LifecycleContract
 from gitstore.testing.contract_names import NamesContract
 from gitstore.testing.contract_processes import ProcessContract
 from gitstore.testing.contract_reading import ReadingContract
+from gitstore.testing.contract_subscribing import SubscribingContract
 from gitstore.testing.contract_upkeep import UpkeepContract
 from gitstore.testing.support import MakeStore, verify_and_close
 
@@ -37,6 +40,7 @@ class EventStoreContract(
     AppendingContract,
     IdempotenceContract,
     ReadingContract,
+    ConvenienceContract,
     FilterContract,
     SubscribingContract,
     FollowingContract,

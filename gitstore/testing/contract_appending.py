@@ -226,6 +226,17 @@ class AppendingContract:
             store.append_many(events, expectations)
         assert (store.stream_version("a"), store.stream_version("b")) == (2, 0)
 
+    def test_a_wrong_named_version_counts_the_batchs_own_events(
+        self, store: BaseEventStore
+    ) -> None:
+        """``actual`` is where the stream would be when that event's turn comes."""
+        fill(store, "a", 2)
+        batch = [happened("a"), happened("b"), happened("a"), happened("a", version=9)]
+        with nothing_recorded(store), pytest.raises(WrongExpectedVersion) as caught:
+            store.append_many(batch)
+        error = caught.value
+        assert (error.stream_id, error.expected, error.actual) == ("a", 8, 4)
+
     def test_a_batch_may_be_made_of_what_is_read(self, store: BaseEventStore) -> None:
         """The events may come from a generator that reads the same store."""
         fill(store, "a", 3)

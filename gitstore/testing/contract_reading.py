@@ -1,27 +1,35 @@
-"""The contract of reading: order, bounds, laziness, and what is built on it."""
+"""The contract of ``read_stream``, ``read_all`` and ``streams``: bounds, order, laziness, pages."""
 
 from __future__ import annotations
 
 import threading
-from dataclasses import replace
+import tracemalloc
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
 from gitstore.core.base import BaseEventStore
-from gitstore.core.errors import ForeignCheckpoint
-from gitstore.core.event import DomainEvent
+from gitstore.core.errors import InvalidEvent
+from gitstore.core.event import RecordedEvent
 from gitstore.testing.support import (
     at,
     data_of,
     fill,
     happened,
-    named,
     positions,
     versions,
 )
 
 _MANY = 2_500  # more than any backend's page
+_BODY = 10_000
+_MOST_MEMORY = 12_000_000  # bytes; half of what all those events hold
+_READS: dict[str, Callable[[BaseEventStore], Iterator[RecordedEvent]]] = {
+    "read_all": lambda store: store.read_all(),
+    "backwards": lambda store: store.read_all(backwards=True),
+    "read_stream": lambda store: store.read_stream("a"),
+    "follow": lambda store: store.follow(),
+}
 
 
 class ReadingContract:
@@ -118,6 +126,35 @@ class ReadingContract:
             assert iter(reader) is reader
             next(reader)
 
+    @pytest.mark.parametrize("read", _READS.values(), ids=_READS)
+    def test_reading_takes_bounded_memory(
+        self, store: BaseEventStore, read: Callable[[BaseEventStore], Iterator[RecordedEvent]]
+    ) -> None:
+        """A history is never held whole, however it is read."""
+        for _ in range(5):
+            store.append_many(
+                happened("a", data=f"{n:10}" * (_BODY // 10)) for n in range(_MANY // 5)
+            )
+        tracemalloc.start()
+        try:
+            reading = read(store)
+            for _ in range(_MANY):
+                next(reading)
+            assert tracemalloc.get_traced_memory()[1] < _MOST_MEMORY
+        finally:
+            tracemalloc.stop()
+
+    @pytest.mark.parametrize("no_name", ["", " a", "a\nb", "a" * 1_001, "\ud800", None], ids=ascii)
+    def test_what_is_no_stream_id_is_refused(self, store: BaseEventStore, no_name: Any) -> None:
+        """``InvalidEvent``, also in the methods that are built on ``read_stream``."""
+        fill(store, "a", 1)
+        with pytest.raises(InvalidEvent):
+            list(store.read_stream(no_name))
+        with pytest.raises(InvalidEvent):
+            list(store.get_events(no_name))
+        with pytest.raises(InvalidEvent):
+            store.stream_version(no_name)
+
     def test_a_half_read_reader_goes_on_beside_appends(self, store: BaseEventStore) -> None:
         """Nothing there when the reading began is skipped or doubled by what comes meanwhile."""
         store.append_many(happened("a", data=n) for n in range(_MANY))
@@ -192,49 +229,6 @@ class ReadingContract:
             store.append(happened(name))
         assert list(store.streams(category)) == expected
 
-    @pytest.mark.parametrize(
-        ("from_version", "expected"), [(None, [1, 2, 3]), (0, [1, 2, 3]), (2, [3]), (3, [])]
-    )
-    def test_get_events_is_exclusive(
-        self, store: BaseEventStore, from_version: int | None, expected: list[int]
-    ) -> None:
-        """``get_events`` gives the plain events after ``from_version``."""
-        recorded = fill(store, "a", 3)
-        events = list(store.get_events("a", from_version))
-        assert events == [recorded[version - 1].event for version in expected]
-        assert all(type(event) is DomainEvent for event in events)
-
-    def test_get_events_of_no_stream(self, store: BaseEventStore) -> None:
-        """A stream that is not there has no events."""
-        assert list(store.get_events("a")) == []
-
-    def test_get_events_by_type_is_in_arrival_order(self, store: BaseEventStore) -> None:
-        """Plain events of one type over all streams, by position, not by time."""
-        for event_id, stream, hours in (("x", "a", 2), ("y", "b", 1), ("z", "a", 3)):
-            store.append(DomainEvent(stream, "Hit", id=event_id, timestamp=at(hours)))
-            store.append(DomainEvent(stream, "Miss", timestamp=at(hours)))
-        assert [event.id for event in store.get_events_by_type("Hit")] == ["x", "y", "z"]
-        assert [event.id for event in store.get_events_by_type("Hit", at(2))] == ["x", "z"]
-        assert list(store.get_events_by_type("Hi")) == []
-
-    def test_stream_version_is_the_last_version(self, store: BaseEventStore) -> None:
-        """0 for a stream that is not there."""
-        assert store.stream_version("a") == 0
-        fill(store, "a", 3)
-        assert (store.stream_version("a"), store.stream_version("b")) == (3, 0)
-
-    def test_find_event_by_its_id(self, store: BaseEventStore) -> None:
-        """The recorded event of an id, ``None`` for an id nobody gave."""
-        recorded = store.append_many([named("a", "x"), named("b", "y")])
-        assert store.find_event("y") == recorded[1]
-        assert store.find_event("z") is None
-
-    def test_last_position_is_the_highest(self, store: BaseEventStore) -> None:
-        """The number of events, until a rebase leaves holes."""
-        fill(store, "a", 2)
-        store.append_many([happened("b")] * 3)
-        assert store.last_position() == 5
-
     def test_without_a_rebase_nothing_is_superseded(self, store: BaseEventStore) -> None:
         """Asking for superseded events changes no read, and the epoch is 0."""
         for stream in "abab":
@@ -249,18 +243,6 @@ class ReadingContract:
         stop.set()
         assert all(event.replaces is event.superseded_by is None for event in events)
         assert store.epoch == 0
-
-    def test_a_reader_goes_on_from_its_checkpoint(self, store: BaseEventStore) -> None:
-        """After the last event it has handled; a checkpoint of another store is refused."""
-        fill(store, "a", 3)
-        checkpoint = store.checkpoint()
-        for recorded in store.read_all(limit=2):
-            checkpoint = checkpoint.after(recorded)
-        assert store.resume(checkpoint) == checkpoint
-        assert positions(store.read_all(store.resume(checkpoint).position)) == [3]
-        for wrong in (replace(checkpoint, store_id="other"), replace(checkpoint, position=4)):
-            with pytest.raises(ForeignCheckpoint):
-                store.resume(wrong)
 
     def test_order_is_arrival_not_time(self, store: BaseEventStore) -> None:
         """An event that happened earlier keeps its time, and stands where it arrived."""

@@ -16,7 +16,7 @@ from gitstore.backends.jsonl.index import INDEX, Index
 from gitstore.backends.jsonl.journal import Journal
 from gitstore.backends.jsonl.layout import INDEXES, is_day
 from gitstore.backends.jsonl.parts import Parts
-from gitstore.backends.jsonl.readying import make_ready
+from gitstore.backends.jsonl.preparing import prepare
 from gitstore.backends.jsonl.state import LiveState
 from gitstore.backends.jsonl.tail import Tail
 from gitstore.backends.jsonl.watching import Watch
@@ -62,14 +62,12 @@ def _prepared(
     part: Mapping[str, JSON] | None,
 ) -> Parts:
     state = LiveState.load(indexes)
-    held = state.part if state is not None else former_part(indexes)
+    held = former_part(indexes) if state is None else state.part
     if None not in (part, held) and part != held:
         raise StoreUnavailable(
             f"the layout {where} was made with other filters",
             hint="Name a directory of its own for this export; nothing was changed in that one.",
         )
-    if state is None:
-        state = LiveState(str(uuid.uuid4()), dict(held or part or {}))
     indexes.size(INDEX)  # SQLite would follow a link
     parts = Parts(
         where,
@@ -80,12 +78,12 @@ def _prepared(
         Filing(root),
         Index(where / INDEXES / INDEX, wal=holds_wal(where)),
         Tail(),
-        state,
+        state or LiveState(str(uuid.uuid4()), dict(held or part or {})),
         stamper,
         Watch(where),
     )
     try:
-        make_ready(parts)
+        prepare(parts, state)
     except BaseException:
         parts.journal.close()
         parts.filing.close()

@@ -21,18 +21,17 @@ from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
-from gitstore.backends.disk.files import sync_file, sync_tree
+from gitstore.backends.disk.files import sync_tree
 from gitstore.backends.jsonl.comparing import NOWHERE, Comparison, Offsets
 from gitstore.backends.jsonl.entries import Entry, own_row_of
+from gitstore.backends.jsonl.filing import BY_STREAM_FILE
 from gitstore.backends.jsonl.index import INDEX, Index
 from gitstore.backends.jsonl.indexlines import index_lines
-from gitstore.backends.jsonl.journal import JOURNAL
 from gitstore.backends.jsonl.judging import Judge
 from gitstore.backends.jsonl.layout import BY_STREAM, BY_TYPE, INDEXES, data_file, is_day
 from gitstore.backends.jsonl.layout_order import OrderedLayout, Placed
 from gitstore.backends.jsonl.layoutreading import LayoutReader
 from gitstore.backends.jsonl.parts import Parts
-from gitstore.backends.jsonl.recovery import settle
 from gitstore.backends.jsonl.restoring import restore_lines
 from gitstore.backends.jsonl.state import LiveState
 from gitstore.core.errors import StoreCorrupted, StoreUnavailable
@@ -67,17 +66,19 @@ class Aside:
         self.index.create(state.store_id)
         self.is_part = bool(state.part)
         self.events = 0
-        self._listed = 0
 
     def add(self, entries: list[Entry]) -> None:
         """Add entries whose positions go on; ``StoreUnavailable`` where two of them clash."""
-        for name, lines in index_lines(entries).items():
-            text = b"".join(lines)
-            with (self.where / name.removeprefix(f"{INDEXES}/")).open("ab") as file:
-                file.write(text)
-        self._listed += len(text)  # by-stream.idx comes last
-        self.index.take_in(entries, self._listed)
+        sizes = {name: self._write(name, lines) for name, lines in index_lines(entries).items()}
+        listed = sizes.pop(BY_STREAM_FILE)
+        self.index.take_in(entries, listed, sizes.items())
         self.events += len(entries)
+
+    def _write(self, name: str, lines: list[bytes]) -> int:
+        """Append lines to a text index; gives its size."""
+        with (self.where / name.removeprefix(f"{INDEXES}/")).open("ab") as file:
+            file.write(b"".join(lines))
+            return file.tell()
 
     def check_versions(self) -> None:
         """``NotWhole`` where versions have gaps, unless they may."""
@@ -101,21 +102,6 @@ class Aside:
         parts.filing.forget()
         parts.filing.take_over()
         parts.tail.restart(self.events)
-
-
-def empty_journal(parts: Parts) -> None:
-    """Bring its lines into the data files, and forget it: its positions may come to be others'."""
-    entries = [entry for blob in parts.journal.every() for entry in blob]
-    if not entries:
-        return
-    parts.filing.mend(entries)
-    settle(parts)
-    parts.journal.shrink()
-    descriptor = parts.indexes.open_to_read(JOURNAL)
-    try:
-        sync_file(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def rebuild(parts: Parts, progress: Progress | None = None) -> None:

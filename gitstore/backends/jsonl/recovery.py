@@ -16,7 +16,7 @@ files the whole journal again (``recover``), which changes nothing where all is 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from gitstore.backends.jsonl.entries import Entry, own_row_of
 from gitstore.backends.jsonl.filing import BY_STREAM_FILE
@@ -31,22 +31,27 @@ _LINE = 4 * 1024
 """First bytes read of a data line; most have less."""
 
 
-def recover(parts: Parts) -> None:
-    """Bring files and ``index.db`` to where the journal says they are; on opening.
+def replay(parts: Parts) -> list[Entry]:
+    """Have all that the journal tells of in the files; gives it. On opening."""
+    entries = [entry for blob in parts.journal.every() for entry in blob]
+    parts.filing.mend(entries)
+    return entries
+
+
+def recover(parts: Parts, journaled: Sequence[Entry]) -> None:
+    """Bring ``index.db`` to where the files are, once the journal was replayed.
 
     ``StoreCorrupted`` where ``by-stream.idx`` lacks what was on the disk before the journal began.
     """
-    entries = [entry for blob in parts.journal.every() for entry in blob]
-    if entries:
-        parts.filing.mend(entries)
-    last = parts.filing.last()[0]
-    if entries and last != entries[-1].row.position:
-        raise StoreCorrupted(f"{parts.where}/{BY_STREAM_FILE} lacks events before the journal's")
-    parts.filing.take_over()
+    last, end = parts.filing.last()
+    has = parts.index.last_position()
     _read_into_index(parts, last)
+    if journaled and last != journaled[-1].row.position:
+        raise StoreCorrupted(f"{BY_STREAM_FILE} ends before the journal does")
+    if has >= last and parts.index.noted()[1] != end:
+        parts.index.note_through(end)
+    parts.filing.take_over()
     parts.tail.restart(last)
-    if entries:
-        settle(parts)
 
 
 def has_news(parts: Parts) -> bool:
@@ -88,7 +93,7 @@ def bring_up(parts: Parts) -> None:
         last = parts.index.noted()[2]
         fresh = [entry for entry in tail.entries if entry.row.position > last]
         if fresh:
-            parts.index.take_in(fresh, parts.filing.last()[1])
+            parts.index.take_in(fresh, parts.filing.last()[1], parts.filing.texts(fresh))
         tail.settle()
 
 
@@ -107,7 +112,7 @@ def _read_into_index(parts: Parts, last: int) -> None:
     for entry, end in _listed(parts, through, has):
         page.append(entry)
         if len(page) == _PAGE or entry.row.position == last:
-            parts.index.take_in(page, end)
+            parts.index.take_in(page, end, parts.filing.texts(page))
             page = []
     if parts.index.last_position() != last:
         raise StoreCorrupted(f"{parts.where}/{BY_STREAM_FILE} does not go on from the index")

@@ -14,8 +14,9 @@ from pathlib import Path
 from gitstore.backends.jsonl.folders import writing_errors_told
 from gitstore.backends.jsonl.making import open_parts
 from gitstore.backends.jsonl.parts import Parts
-from gitstore.backends.jsonl.recovery import bring_up, catch_up, has_news, settle
-from gitstore.backends.jsonl.takingin import look, take_in
+from gitstore.backends.jsonl.preparing import keep_up
+from gitstore.backends.jsonl.recovery import bring_up, has_news, settle
+from gitstore.backends.jsonl.takingin import take_in
 from gitstore.backends.jsonl.verifying import verify
 from gitstore.backends.jsonl.writing import Writer
 from gitstore.backends.stamping import Stamper
@@ -181,7 +182,7 @@ class JsonlEventStore(BaseEventStore):
             return  # what is open is the parent's
         parts = self._parts
         try:
-            with parts.lock.held():
+            with writing_errors_told(str(parts.where)), parts.lock.held():
                 _put_in_last_place(parts)
         finally:
             parts.close()
@@ -201,16 +202,16 @@ class JsonlEventStore(BaseEventStore):
         return appended.events
 
     def _look(self) -> None:
-        """Bring the table up to all that is recorded, by whatever process."""
+        """Bring the table up to all that is recorded, by whatever process or program."""
         self._check_open()
         parts = self._parts
-        if parts.tail.entries or has_news(parts):
+        changed = parts.watch.changed() if self._takes_events and parts.watch.is_due() else []
+        if changed or parts.tail.entries or has_news(parts):
             with writing_errors_told(str(parts.where)), parts.lock.held():
-                if has_news(parts):
-                    catch_up(parts)
+                keep_up(parts)
+                if changed:
+                    take_in(parts, changed)
                 bring_up(parts)
-        if parts.watch.is_due():
-            look(parts)
 
     def _take_in(self, file: str) -> None:
         take_in(self._parts, [file])
@@ -226,8 +227,7 @@ class JsonlEventStore(BaseEventStore):
 
 
 def _put_in_last_place(parts: Parts) -> None:
-    if has_news(parts):
-        catch_up(parts)
+    keep_up(parts)
     bring_up(parts)
     if parts.journal.count:
         settle(parts)

@@ -18,7 +18,7 @@ from gitstore.backends.jsonl.lines import Line, strip_line
 from gitstore.backends.jsonl.oddlines import forget_file, forget_line, note_odd, ready_lines
 from gitstore.backends.jsonl.parts import Parts
 from gitstore.backends.jsonl.recording import record
-from gitstore.backends.jsonl.recovery import bring_up, catch_up, has_news
+from gitstore.backends.jsonl.recovery import bring_up
 from gitstore.backends.jsonl.scanning import NOTHING, Known, known_start, through, whole_lines
 
 _log = logging.getLogger("gitstore.store")
@@ -26,20 +26,6 @@ _PAGE = 500
 _BATCH = 2_000
 _BATCH_BYTES = 4 * 1024 * 1024
 _BATCH_FILES = 16
-
-
-def look(parts: Parts) -> int:
-    """Scan all data files, and take in what is new; gives how many lines became events.
-
-    Takes the lock, where there may be anything new.
-    """
-    changed = parts.watch.changed()
-    if not changed:
-        return 0
-    with parts.lock.held():
-        if has_news(parts):
-            catch_up(parts)
-        return take_in(parts, changed)
 
 
 def take_in(parts: Parts, names: Iterable[str]) -> int:

@@ -8,10 +8,11 @@ else's, which are no damage, are named by file and line.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, repeat
 
 from gitstore.backends.jsonl.comparing import NOWHERE, Comparison, Oddity
+from gitstore.backends.jsonl.index import INDEX
 from gitstore.backends.jsonl.layout import (
     BY_STREAM,
     INDEXES,
@@ -22,17 +23,19 @@ from gitstore.backends.jsonl.layout import (
 )
 from gitstore.backends.jsonl.layoutreading import LayoutReader
 from gitstore.backends.jsonl.parts import Parts
-from gitstore.backends.jsonl.rebuilding import empty_journal, rebuild
-from gitstore.backends.jsonl.recovery import bring_up, catch_up, has_news, settle
+from gitstore.backends.jsonl.preparing import keep_up, make_anew
+from gitstore.backends.jsonl.recovery import bring_up, settle
 from gitstore.backends.jsonl.takingin import take_in
 from gitstore.backends.table.schema import Row
 from gitstore.backends.table.table import EventTable
+from gitstore.backends.table.tablefile import TableDamaged
 from gitstore.core.errors import StoreCorrupted
 from gitstore.core.findings import Finding, Progress, VerifyReport, silent
 
 _MOST = 1_000
 """Odd lines that are named one by one."""
 _PAGE = 2_000
+_INDEX = f"{INDEXES}/{INDEX}"
 
 
 def verify(
@@ -47,8 +50,7 @@ def verify(
         found = list(_check(parts, tell, deep=deep))
         repaired: list[Finding] = []
         if repair and any(finding.repairable for finding in found):
-            empty_journal(parts)
-            rebuild(parts, tell)
+            make_anew(parts, _error(found))
             left = list(_check(parts, tell, deep=deep))
             repaired = [finding for finding in found if finding not in left]
             found = left
@@ -58,16 +60,15 @@ def verify(
 
 def _check(parts: Parts, tell: Progress, *, deep: bool) -> Iterator[Finding]:
     try:
-        if has_news(parts):
-            catch_up(parts)
+        keep_up(parts)
         bring_up(parts)
         damage = list(_of_table(parts.index, deep=deep))
         if not damage:
-            parts.watch.forget()
-            take_in(parts, parts.watch.changed())
+            with LayoutReader(parts.where) as reader:
+                take_in(parts, [name for name, _ in reader.data_files()])
             settle(parts)
     except StoreCorrupted as error:
-        damage = [Finding("index", str(error), repairable=True, place=f"{INDEXES}/index.db")]
+        damage = [Finding("index", str(error), repairable=True, place=_INDEX)]
     yield from damage
     if damage:
         return  # it is what all else is held against
@@ -82,6 +83,13 @@ def _check(parts: Parts, tell: Progress, *, deep: bool) -> Iterator[Finding]:
             yield from _of_indexes(parts.index, reader, comparison, tell)
 
 
+def _error(found: Sequence[Finding]) -> StoreCorrupted:
+    """What is to be mended; ``TableDamaged`` where ``index.db`` cannot be trusted."""
+    of_table = [finding for finding in found if finding.place == _INDEX]
+    kind = TableDamaged if of_table else StoreCorrupted
+    return kind(f"{len(found):,} findings: {(of_table or found)[0].message}")
+
+
 def _some(odd: Iterable[Oddity]) -> Iterator[Oddity]:
     """All damage, and the first of what is none."""
     named = 0
@@ -92,16 +100,15 @@ def _some(odd: Iterable[Oddity]) -> Iterator[Oddity]:
 
 
 def _of_table(table: EventTable, *, deep: bool) -> Iterator[Finding]:
-    place = f"{INDEXES}/index.db"
     db = table.file.get()
     said = db.execute(f"PRAGMA {'integrity_check' if deep else 'quick_check'}(10)").fetchall()
     for (line,) in said:
         if line != "ok":
-            yield Finding("index", line, repairable=True, place=place)
+            yield Finding("index", line, repairable=True, place=_INDEX)
     events, last = table.counts()[0], table.last_position()
     if events != last:
         message = f"it has {events:,} events, and {last:,} as its last position"
-        yield Finding("index", message, repairable=True, place=place)
+        yield Finding("index", message, repairable=True, place=_INDEX)
 
 
 def _of_line(odd: Oddity, has_lost: bool) -> Finding:

@@ -10,8 +10,8 @@ from gitstore.backends.jsonl.folders import writing_errors_told
 from gitstore.backends.jsonl.layout import data_file
 from gitstore.backends.jsonl.parting import check_part, recorded_of_part
 from gitstore.backends.jsonl.parts import Parts
+from gitstore.backends.jsonl.preparing import keep_up
 from gitstore.backends.jsonl.recording import record
-from gitstore.backends.jsonl.recovery import catch_up, has_news
 from gitstore.backends.table.schema import Row
 from gitstore.core.event import RecordedEvent, trusted_event
 from gitstore.core.expected import ExpectedVersion
@@ -53,8 +53,7 @@ class Writer:
             return Appended([], is_new=False)
         parts = self._parts
         with writing_errors_told(str(parts.where)), parts.lock.held():
-            if has_news(parts):
-                catch_up(parts)
+            keep_up(parts)
             while True:
                 found = self._decide(proposals, ids, expected)
                 if found is not None:

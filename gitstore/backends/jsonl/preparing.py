@@ -1,0 +1,127 @@
+"""Making a layout ready for use: on opening, and when its files are no longer what they were.
+
+Everything under the lock. What is derived and damaged, missing or of another version is made anew;
+the journal comes first, because what it has is recorded, whatever the files say.
+"""
+
+from __future__ import annotations
+
+import logging
+from contextlib import suppress
+
+from gitstore.backends.jsonl.index import INDEX
+from gitstore.backends.jsonl.layout import BY_STREAM, INDEXES, is_day
+from gitstore.backends.jsonl.layoutreading import LayoutReader
+from gitstore.backends.jsonl.parts import Parts
+from gitstore.backends.jsonl.rebuilding import rebuild
+from gitstore.backends.jsonl.recovery import catch_up, has_news, recover, replay, settle
+from gitstore.backends.jsonl.state import LiveState
+from gitstore.backends.jsonl.takingin import take_in
+from gitstore.backends.table.tablefile import TableDamaged
+from gitstore.core.errors import EventStoreError, StoreCorrupted, StoreUnavailable
+
+_LOG = logging.getLogger("gitstore.store")
+DAMAGED = f"{INDEX}.damaged"
+"""Below the indexes: the last ``index.db`` that was found damaged."""
+
+
+def prepare(parts: Parts, state: LiveState | None) -> None:
+    """Bring journal, files and indexes into step; ``state``: what ``state.json`` says."""
+    if state is None and _is_empty(parts):
+        parts.state.save(parts.indexes)
+        state = parts.state
+    journaled = replay(parts)
+    try:
+        if parts.index.is_new() and not parts.filing.last()[0]:
+            parts.index.create(parts.state.store_id)
+        if state is None or not parts.index.is_known():
+            raise StoreCorrupted("its indexes are missing, or of another version")
+        if parts.index.noted()[0] != state.store_id:
+            raise StoreCorrupted(f"{INDEX} is of another store")
+        recover(parts, journaled)
+        _check_ends(parts)
+    except StoreCorrupted as error:
+        make_anew(parts, error)
+    if journaled:
+        settle(parts)
+    take_in(parts, _unseen(parts))
+
+
+def keep_up(parts: Parts) -> None:
+    """Take over what others have done since this process left the lock."""
+    if not parts.is_in_place():
+        raise StoreUnavailable(
+            f"{parts.where}/{INDEXES} was removed or replaced while the store was open",
+            hint="Close the store and open it again: what is recorded is in the data files.",
+        )
+    if not has_news(parts):
+        return
+    if not (parts.journal.is_gone() or parts.filing.is_replaced()):
+        try:
+            catch_up(parts)
+        except StoreCorrupted as error:
+            _LOG.warning("%s is looked through: %s", parts.where, error)
+        else:
+            return
+    _prepare_again(parts)
+
+
+def put_index_aside(parts: Parts) -> None:
+    """Have a damaged ``index.db`` made anew; what can be read of the old one is kept."""
+    parts.index.file.close()
+    parts.indexes.rename(INDEX, DAMAGED)
+    for log in ("-wal", "-shm"):
+        parts.indexes.unlink(f"{INDEX}{log}")
+    parts.index.file.reopen()
+
+
+def _prepare_again(parts: Parts) -> None:
+    """Begin as on opening, with what this process remembers."""
+    with suppress(EventStoreError):  # the journal has it too, if that is still there
+        last = parts.index.last_position()
+        fresh = [entry for entry in parts.tail.entries if entry.row.position > last]
+        if fresh:
+            parts.index.take_in(fresh, 0)
+    parts.filing.forget()
+    parts.journal.reopen(parts.indexes)
+    parts.tail.restart(0)
+    state = LiveState.load(parts.indexes)
+    if state is None:
+        state = parts.state
+        state.save(parts.indexes)
+    parts.state = state
+    prepare(parts, state)
+
+
+def make_anew(parts: Parts, error: StoreCorrupted) -> None:
+    """Make the indexes anew, and restore lines that are missing; ``error``: what was wrong."""
+    _LOG.warning("%s: indexes are made anew: %s", parts.where, error)
+    if parts.journal.count:
+        settle(parts)
+        parts.journal.forget_for_good()  # its positions may come to be others'
+    if isinstance(error, TableDamaged):
+        put_index_aside(parts)
+    try:
+        rebuild(parts)
+    except TableDamaged:
+        put_index_aside(parts)
+        rebuild(parts)
+    parts.filing.take_over()
+
+
+def _check_ends(parts: Parts) -> None:
+    """``StoreCorrupted`` where an index of a type was removed or cut."""
+    for name, size in parts.index.known_texts():
+        if parts.filing.open(name).size() < size:
+            raise StoreCorrupted(f"{name} does not list all events of its type")
+
+
+def _unseen(parts: Parts) -> list[str]:
+    """The data files that have another size than the index tells of."""
+    known = parts.index.known_files()
+    with LayoutReader(parts.where) as reader:
+        return [name for name, size in reader.data_files() if known.get(name, (0, 0))[0] != size]
+
+
+def _is_empty(parts: Parts) -> bool:
+    return not parts.indexes.size(BY_STREAM) and not any(map(is_day, parts.root.names()))
