@@ -41,7 +41,7 @@ def prepare(parts: Parts, state: LiveState | None) -> None:
         recover(parts, journaled)
         _check_ends(parts)
     except StoreCorrupted as error:
-        _make_anew(parts, error)
+        make_anew(parts, error)
     if journaled:
         settle(parts)
     take_in(parts, _unseen(parts))
@@ -99,7 +99,8 @@ def _prepare_again(parts: Parts) -> None:
     prepare(parts, state)
 
 
-def _make_anew(parts: Parts, error: StoreCorrupted) -> None:
+def make_anew(parts: Parts, error: StoreCorrupted) -> None:
+    """Make the indexes anew, and restore lines that are missing; ``error``: what was wrong."""
     _LOG.warning("%s: indexes are made anew: %s", parts.where, error)
     if parts.journal.count:
         settle(parts)

@@ -17,6 +17,7 @@ from gitstore.backends.jsonl.parts import Parts
 from gitstore.backends.jsonl.preparing import keep_up
 from gitstore.backends.jsonl.recovery import bring_up, has_news, settle
 from gitstore.backends.jsonl.takingin import take_in
+from gitstore.backends.jsonl.verifying import verify
 from gitstore.backends.jsonl.writing import Writer
 from gitstore.backends.stamping import Stamper
 from gitstore.backends.table.reading import Reader
@@ -26,6 +27,7 @@ from gitstore.core.errors import StoreUnavailable
 from gitstore.core.event import DomainEvent, RecordedEvent
 from gitstore.core.expected import ANY, ExpectedVersion
 from gitstore.core.filters import EventFilter, Names
+from gitstore.core.findings import Progress, VerifyReport
 from gitstore.core.idempotence import Proposal
 from gitstore.core.names import check_event_id, check_stream_id
 from gitstore.core.protocol import Capabilities, Handler
@@ -164,6 +166,12 @@ class JsonlEventStore(BaseEventStore):
             unflushed=self._parts.journal.count,
             size=_size_of(where),
         )
+
+    def verify(
+        self, *, repair: bool = False, deep: bool = False, progress: Progress | None = None
+    ) -> VerifyReport:
+        self._check_open()
+        return verify(self._parts, repair=repair, deep=deep, progress=progress)
 
     def close(self) -> None:
         if self._closed.is_set():
