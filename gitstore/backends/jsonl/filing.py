@@ -193,6 +193,12 @@ class Filing:
             raise StoreCorrupted(f"{BY_STREAM_FILE} does not list what it did")
         return end
 
+    def cut(self, end: int) -> None:
+        """Cut what stands in ``by-stream.idx`` after its last line, and is none."""
+        file = self.open(BY_STREAM_FILE)
+        if file.size() > end:
+            os.ftruncate(file.descriptor, end)
+
     def texts(self, entries: Iterable[Entry]) -> list[tuple[str, int]]:
         """The indexes of the entries' types, and their sizes."""
         names = {index_files(kind)[1] for kind in {entry.row.type for entry in entries}}

@@ -53,7 +53,8 @@ def recover(parts: Parts, journaled: Sequence[Entry]) -> None:
     end = filing.check_follows(has) if has else 0
     if index.noted()[1] != end:
         index.note_through(end)
-    last = filing.last()[0]
+    last, end = filing.last()
+    filing.cut(end)
     _read_into_index(parts, last)
     filing.take_over()
     parts.tail.restart(last)
