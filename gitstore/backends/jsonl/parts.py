@@ -29,6 +29,7 @@ class Parts:
     root: Folder
     indexes: Folder
     lock: FileLock
+    lock_path: str
     journal: Journal
     filing: Filing
     index: Index
@@ -38,8 +39,13 @@ class Parts:
     watch: Watch
 
     def is_in_place(self) -> bool:
-        """Whether the lock's file is still the one that others take: 1 µs."""
-        return os.fstat(self.lock.fileno()).st_nlink > 0
+        """Whether the lock is still the one that others take; 3 µs."""
+        held = os.fstat(self.lock.fileno())
+        try:
+            there = os.stat(self.lock_path)  # noqa: PTH116 - a Path costs five times as much
+        except FileNotFoundError:
+            return False
+        return (held.st_ino, held.st_dev) == (there.st_ino, there.st_dev)
 
     def close(self) -> None:
         """Give back everything that is open."""
