@@ -32,7 +32,7 @@ def prepare(parts: Parts, state: LiveState | None) -> None:
         state = parts.state
     journaled = replay(parts)
     try:
-        if parts.index.is_new() and not parts.filing.last()[0]:
+        if parts.index.is_new() and _is_empty(parts):
             parts.index.create(parts.state)
         if state is None or not parts.index.is_known():
             raise StoreCorrupted("its indexes are missing, or of another version")
