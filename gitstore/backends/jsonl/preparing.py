@@ -71,9 +71,10 @@ def keep_up(parts: Parts) -> None:
             f"{parts.where}/{INDEXES} was removed or replaced while the store was open",
             hint="Close the store and open it again: what is recorded is in the data files.",
         )
-    if not has_news(parts):
+    is_replaced = parts.index.is_replaced()
+    if not (is_replaced or has_news(parts)):
         return
-    if not (parts.journal.is_gone() or parts.filing.is_replaced()):
+    if not (is_replaced or parts.journal.is_gone() or parts.filing.is_replaced()):
         try:
             catch_up(parts)
         except StoreCorrupted as error:
@@ -105,8 +106,7 @@ def _prepare_again(parts: Parts) -> None:
         fresh = [entry for entry in parts.tail.entries if entry.row.position > last]
         if fresh:
             parts.index.take_in(fresh, 0)
-    if parts.index.file.is_replaced():
-        parts.index.file.reopen()
+    parts.index.file.reopen()
     parts.filing.forget()
     parts.journal.reopen(parts.indexes)
     parts.tail.restart(0)
