@@ -25,14 +25,19 @@ def mend_lines(folder: Folder, name: str, wanted: Sequence[tuple[int, bytes]]) -
         content = bytearray(_read(appending, start))
         writing = folder.open_to_write(name)
         try:
-            away = [pair for pair in wanted if not _in_place(writing, content, start, *pair)]
+            is_short = os.fstat(writing).st_size < start
+            away = [
+                pair for pair in wanted if is_short or not _in_place(writing, content, start, *pair)
+            ]
             if not away:
                 return [offset for offset, _ in wanted]
             _cut_zeros(writing, content, start)
         finally:
             os.close(writing)
         lines = [line for _, line in away]
-        found = dict(zip(lines, append_lines(appending, lines, start), strict=True))
+        found = dict(
+            zip(lines, append_lines(appending, lines, 0 if is_short else start), strict=True)
+        )
         return [found.get(line, offset) for offset, line in wanted]
     finally:
         os.close(appending)
