@@ -35,9 +35,8 @@ def mend_lines(folder: Folder, name: str, wanted: Sequence[tuple[int, bytes]]) -
         finally:
             os.close(writing)
         lines = [line for _, line in away]
-        found = dict(
-            zip(lines, append_lines(appending, lines, 0 if is_short else start), strict=True)
-        )
+        # From the first byte: where the file was shorter once, they stand before their offsets.
+        found = dict(zip(lines, append_lines(appending, lines, 0), strict=True))
         return [found.get(line, offset) for offset, line in wanted]
     finally:
         os.close(appending)
