@@ -71,19 +71,15 @@ def is_day(name: str) -> bool:
     return True
 
 
-@functools.lru_cache(4_096)
-def _encoded(name: str) -> str:
-    return encode_name(name)
-
-
 def data_file(stream_id: str, time: str) -> str:
     """The file of an event, relative to the layout; ``time``: the text of its timestamp."""
-    return f"{time[:10]}/{_encoded(stream_id)}{DATA_SUFFIX}"
+    return f"{time[:10]}/{encode_name(stream_id)}{DATA_SUFFIX}"
 
 
+@functools.lru_cache(1_024)
 def index_files(kind: str) -> tuple[str, str]:
     """The two indexes that list an event of this type, relative to the layout."""
-    return f"{INDEXES}/{BY_STREAM}", f"{INDEXES}/{BY_TYPE}/{_encoded(kind)}.idx"
+    return f"{INDEXES}/{BY_STREAM}", f"{INDEXES}/{BY_TYPE}/{encode_name(kind)}.idx"
 
 
 def index_line(

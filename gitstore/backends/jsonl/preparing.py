@@ -105,6 +105,8 @@ def _prepare_again(parts: Parts) -> None:
         fresh = [entry for entry in parts.tail.entries if entry.row.position > last]
         if fresh:
             parts.index.take_in(fresh, 0)
+    if parts.index.file.is_replaced():
+        parts.index.file.reopen()
     parts.filing.forget()
     parts.journal.reopen(parts.indexes)
     parts.tail.restart(0)
