@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from contextlib import suppress
 
+from gitstore.backends.disk.files import file_identity
 from gitstore.backends.jsonl.folders import Folder
 from gitstore.backends.jsonl.index import INDEX, Index
 from gitstore.backends.jsonl.layout import BY_STREAM, INDEXES, is_day
@@ -105,7 +106,7 @@ def _prepare_again(parts: Parts) -> None:
         fresh = [entry for entry in parts.tail.entries if entry.row.position > last]
         if fresh:
             parts.index.take_in(fresh, 0)
-    if parts.index.file.is_replaced():
+    if file_identity(parts.index.path) != parts.index.file.identity:
         parts.index.file.reopen()
     parts.filing.forget()
     parts.journal.reopen(parts.indexes)
