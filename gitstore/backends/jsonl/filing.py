@@ -26,6 +26,7 @@ from gitstore.core.errors import StoreCorrupted
 
 BY_STREAM_FILE = f"{INDEXES}/{BY_STREAM}"
 _MOST_OPEN = 512
+_FEWEST_OPEN = 8
 _MOST_FOLDERS = 32
 # From so many files on one sync of everything costs less. Elsewhere it need not wait for the disk.
 _FEW = 64 if sys.platform == "linux" else sys.maxsize
@@ -60,7 +61,8 @@ class Filing:
         self._root = root
         self._files: OrderedDict[str, OpenFile] = OrderedDict()
         self._folders: OrderedDict[str, Folder] = OrderedDict()
-        self._most = min(_MOST_OPEN, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 4)
+        limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        self._most = max(min(_MOST_OPEN, limit // 4), _FEWEST_OPEN)
         self._dirty: set[str] = set()
         self._dirty_folders: set[str] = set()
 
@@ -113,17 +115,18 @@ class Filing:
             while self._folders:
                 self._folders.popitem()[1].close()
 
-    def file_lines(self, entries: Sequence[Entry]) -> None:
-        """Append the lines of entries to their files, none of which has any of them yet.
+    def file_lines(self, entries: Sequence[Entry], *, stand: bool = False) -> Sequence[Entry]:
+        """Append the lines of entries to their files, and list them; gives where they stand.
 
-        A line may come to stand behind its ``offset``, where another program has written there in
-        the meantime; the indexes say where it stands. A line that ``known`` covers stands already.
+        That is behind an entry's ``offset`` where another program has written there in the
+        meantime. ``stand``: the lines stand at their offsets already, and are only listed.
         """
         if len(entries) == 1:
-            self._file_one(entries[0])
-            return
-        for name, lines in index_lines(self._file_many(entries)).items():
+            return [self._file_one(entries[0], stand=stand)]
+        placed = entries if stand else self._file_many(entries)
+        for name, lines in index_lines(placed).items():
             self._write(name, b"".join(lines))
+        return placed
 
     def mend(self, entries: Sequence[Entry]) -> None:
         """``file_lines``, where any of it may have happened before, in part or as a whole.
@@ -223,37 +226,34 @@ class Filing:
         """``size`` bytes of a file, fewer at its end."""
         return os.pread(self.open(name).descriptor, size, offset)
 
-    def _file_one(self, entry: Entry) -> None:
-        row, name, at, line = entry
-        file = self.open(name)
-        if at >= file.known:
-            self._dirty.add(name)
-            _write_all(file.descriptor, line)
-            at = os.lseek(file.descriptor, 0, os.SEEK_CUR) - len(line)
-            if at == file.known:
-                file.known += len(line)
+    def _file_one(self, entry: Entry, *, stand: bool) -> Entry:
+        row, name, offset, line = entry
+        at = offset if stand else self._append(name, line)
         listed = index_line(row.position, row.timestamp, row.stream_id, row.version, name, at)
         by_stream, by_type = index_files(row.type)
         self._write(by_type, listed)
         self._write(by_stream, listed)
+        return entry if at == offset else entry._replace(offset=at)
 
     def _file_many(self, entries: Sequence[Entry]) -> list[Entry]:
         placed: dict[int, Entry] = {}
         for name, some in by_file(entries).items():
-            file = self.open(name)
-            fresh = [entry for entry in some if entry.offset >= file.known]
-            placed.update((entry.row.position, entry) for entry in some)
-            if fresh:
-                text = b"".join([entry.line for entry in fresh])
-                self._dirty.add(name)
-                _write_all(file.descriptor, text)
-                at = os.lseek(file.descriptor, 0, os.SEEK_CUR) - len(text)
-                if at == file.known:
-                    file.known += len(text)
-                for entry in fresh:
-                    placed[entry.row.position] = entry._replace(offset=at)
-                    at += len(entry.line)
+            at = self._append(name, b"".join([entry.line for entry in some]))
+            for entry in some:
+                placed[entry.row.position] = entry._replace(offset=at)
+                at += len(entry.line)
         return [placed[entry.row.position] for entry in entries]
+
+    def _append(self, name: str, text: bytes) -> int:
+        """Append to a data file; gives where that begins."""
+        file = self.open(name)
+        self._dirty.add(name)
+        _write_all(file.descriptor, text)
+        # By the place the system wrote to: another program may have appended meanwhile.
+        at = os.lseek(file.descriptor, 0, os.SEEK_CUR) - len(text)
+        if at == file.known:
+            file.known += len(text)
+        return at
 
     def _write(self, name: str, text: bytes) -> None:
         self._dirty.add(name)

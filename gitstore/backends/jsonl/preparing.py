@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 from contextlib import suppress
 
-from gitstore.backends.disk.files import file_identity
 from gitstore.backends.jsonl.folders import Folder
 from gitstore.backends.jsonl.index import INDEX, Index
 from gitstore.backends.jsonl.layout import BY_STREAM, INDEXES, is_day
@@ -73,9 +72,10 @@ def keep_up(parts: Parts) -> None:
             f"{parts.where}/{INDEXES} was removed or replaced while the store was open",
             hint="Close the store and open it again: what is recorded is in the data files.",
         )
-    if not has_news(parts):
+    is_replaced = parts.index.is_replaced()
+    if not (is_replaced or has_news(parts)):
         return
-    if not (parts.journal.is_gone() or parts.filing.is_replaced()):
+    if not (is_replaced or parts.journal.is_gone() or parts.filing.is_replaced()):
         try:
             catch_up(parts)
         except StoreCorrupted as error:
@@ -107,8 +107,7 @@ def _prepare_again(parts: Parts) -> None:
         fresh = [entry for entry in parts.tail.entries if entry.row.position > last]
         if fresh:
             parts.index.take_in(fresh, 0)
-    if file_identity(parts.index.path) != parts.index.file.identity:
-        parts.index.file.reopen()
+    parts.index.file.reopen()
     parts.filing.forget()
     parts.journal.reopen(parts.indexes)
     parts.tail.restart(0)

@@ -15,20 +15,23 @@ _SETTLE_EVENTS = 4_000
 _SETTLE_BYTES = 8 * 1024 * 1024
 
 
-def record(parts: Parts, entries: Sequence[Entry]) -> None:
+def record(parts: Parts, entries: Sequence[Entry], *, stand: bool = False) -> None:
     """Make entries durable that follow on what is recorded; under the lock, caught up.
+
+    ``stand``: their lines stand in the data files already.
 
     ``StoreUnavailable``: nothing was recorded. Once they are in the journal they are, whatever
     happens to the files: these are then behind, and the next who comes brings them on.
     """
     parts.journal.append(entries[0].row.position, entries)
-    parts.tail.add(entries)
     try:
-        parts.filing.file_lines(entries)
+        placed = parts.filing.file_lines(entries, stand=stand)
     except (OSError, EventStoreError) as error:
+        parts.tail.add(entries)
         parts.tail.is_behind = True
         _LOG.warning("%s: recorded, but not in its files yet: %s", parts.where, error)
     else:
+        parts.tail.add(placed)
         _make_way(parts)
 
 

@@ -62,7 +62,13 @@ def recover(parts: Parts, journaled: Sequence[Entry]) -> None:
 
 def has_news(parts: Parts) -> bool:
     """Whether another process may have written; exact under the lock, and safe without it."""
-    return parts.tail.is_behind or parts.journal.has_news() or parts.filing.has_news()
+    journal, tail = parts.journal, parts.tail
+    return (
+        tail.is_behind
+        or journal.last > tail.last  # this process was interrupted between the two
+        or journal.has_news()
+        or parts.filing.has_news()
+    )
 
 
 def catch_up(parts: Parts) -> None:

@@ -211,7 +211,7 @@ class JsonlEventStore(BaseEventStore):
         self._check_open()
         parts = self._parts
         changed = parts.watch.changed() if self._takes_events and parts.watch.is_due() else []
-        if changed or parts.tail.entries or has_news(parts):
+        if changed or parts.tail.entries or has_news(parts) or parts.index.is_replaced():
             with writing_errors_told(str(parts.where)), parts.lock.held():
                 keep_up(parts)
                 if changed:

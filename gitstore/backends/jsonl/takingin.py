@@ -8,6 +8,7 @@ already: so it is durable, order and position included, before anybody reads it.
 from __future__ import annotations
 
 import logging
+import sqlite3
 from collections.abc import Iterable, Sequence
 from itertools import islice
 
@@ -20,6 +21,7 @@ from gitstore.backends.jsonl.parts import Parts
 from gitstore.backends.jsonl.recording import record
 from gitstore.backends.jsonl.recovery import bring_up
 from gitstore.backends.jsonl.scanning import NOTHING, Known, known_start, through, whole_lines
+from gitstore.backends.table.tablefile import told
 
 _log = logging.getLogger("gitstore.store")
 _PAGE = 500
@@ -42,6 +44,9 @@ def take_in(parts: Parts, names: Iterable[str]) -> int:
         intake.flush()
         while intake.waiting():
             intake.flush()
+    except sqlite3.Error as error:
+        parts.watch.forget()
+        raise told(parts.index.path, error) from error
     except BaseException:
         parts.watch.forget()
         raise
@@ -89,11 +94,8 @@ class _Intake:
         """Record what was taken in, then note how far the files were looked at."""
         parts = self._parts
         if self._entries:
-            for entry in self._entries:
-                file = parts.filing.open(entry.file)
-                file.known = max(file.known, entry.offset + len(entry.line))
             parts.filing.note_dirty(self._entries)
-            record(parts, self._entries)
+            record(parts, self._entries, stand=True)
             bring_up(parts)
             self.count += len(self._entries)
         self._judge.settle()
