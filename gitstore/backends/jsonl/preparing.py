@@ -40,6 +40,7 @@ def prepare(parts: Parts, state: LiveState | None) -> None:
             raise StoreCorrupted(f"{INDEX} is of another store")
         recover(parts, journaled)
         _check_ends(parts)
+        _check_data(parts)
     except StoreCorrupted as error:
         make_anew(parts, error)
     if journaled:
@@ -136,6 +137,15 @@ def _check_ends(parts: Parts) -> None:
     for name, size in parts.index.known_texts():
         if parts.filing.open(name).size() != size:
             raise StoreCorrupted(f"{name} does not list all events of its type")
+
+
+def _check_data(parts: Parts) -> None:
+    """``StoreCorrupted`` where a data file was removed or cut."""
+    with LayoutReader(parts.where) as reader:
+        sizes = dict(reader.data_files())
+    for name, (size, _) in parts.index.known_files().items():
+        if sizes.get(name, 0) < size:
+            raise StoreCorrupted(f"{name} was cut: it has {sizes.get(name, 0):,} of {size:,} bytes")
 
 
 def _unseen(parts: Parts) -> list[str]:

@@ -54,7 +54,7 @@ def restore_lines(parts: Parts, comparison: Comparison, damage: Sequence[Oddity]
 def _is_remnant(odd: Oddity, missing: Sequence[Row]) -> bool:
     """Whether this may be what is left of a missing line; else it is somebody's."""
     if odd.verdict == "torn":
-        return any(line_of(row).startswith(odd.line.text) for row in missing)
+        return any(line_of(row).startswith(odd.line.text.rstrip(b"\0")) for row in missing)
     return bool(missing)
 
 
