@@ -131,8 +131,9 @@ class Comparison:
         return {row.event_id: row for row in map(_row, rows)}
 
 
-def _row(values: Sequence[Any]) -> Row:
-    return Row(*values[:6], values[6].encode(), values[7].encode())
+def _row(values: Any) -> Row:
+    position, stream, version, kind, time, event_id, data, metadata = values
+    return Row(position, stream, version, kind, time, event_id, data.encode(), metadata.encode())
 
 
 def _id_of(line: Line) -> str | None:

@@ -20,7 +20,7 @@ from gitstore.backends.disk.files import sync_file
 from gitstore.backends.jsonl.entries import Entry, by_file
 from gitstore.backends.jsonl.folders import Folder
 from gitstore.backends.jsonl.indexlines import end_before, index_lines, mend_tail
-from gitstore.backends.jsonl.layout import BY_STREAM, INDEXES
+from gitstore.backends.jsonl.layout import BY_STREAM, INDEXES, index_files
 from gitstore.backends.jsonl.mending import mend_lines
 
 BY_STREAM_FILE = f"{INDEXES}/{BY_STREAM}"
@@ -173,6 +173,11 @@ class Filing:
         """The last position ``by-stream.idx`` lists, and where its line ends; ``(0, 0)``."""
         file = self.open(BY_STREAM_FILE)
         return end_before(file.descriptor, 2**63)
+
+    def texts(self, entries: Iterable[Entry]) -> list[tuple[str, int]]:
+        """The indexes of the entries' types, and their sizes."""
+        names = {index_files(kind)[1] for kind in {entry.row.type for entry in entries}}
+        return [(name, self.open(name).size()) for name in names]
 
     def take_over(self) -> None:
         """All that ``by-stream.idx`` tells of is known from here on; of data files, nothing is."""

@@ -10,6 +10,7 @@ again.
 from __future__ import annotations
 
 import sqlite3
+import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -27,6 +28,7 @@ _MORE = (
 CREATE TABLE layout(store_id TEXT NOT NULL, through INTEGER NOT NULL);
 CREATE TABLE files(name TEXT PRIMARY KEY NOT NULL, size INTEGER NOT NULL, lines INTEGER NOT NULL)
     WITHOUT ROWID;
+CREATE TABLE texts(name TEXT PRIMARY KEY NOT NULL, size INTEGER NOT NULL) WITHOUT ROWID;
 """
     + oddlines.TABLE
 )
@@ -40,8 +42,8 @@ class Index(EventTable):
 
     def create(self, store_id: str) -> None:
         """Make the tables of an index that has nothing yet."""
-        self.file.create(_APPLICATION, _VERSION, _MORE)
-        self._put(store_id)
+        row = f"INSERT INTO layout VALUES('{uuid.UUID(store_id)}', 0);\n"
+        self.file.create(_APPLICATION, _VERSION, _MORE + row)
 
     def is_new(self) -> bool:
         """Whether the file has no tables."""
@@ -54,11 +56,8 @@ class Index(EventTable):
             "files",
             "layout",
             "odd",
+            "texts",
         } <= set(self.file.tables())
-
-    @reports_damage
-    def _put(self, store_id: str) -> None:
-        self.file.get().execute("INSERT INTO layout VALUES(?, 0)", (store_id,))
 
     @reports_damage
     def noted(self) -> tuple[str, int, int]:
@@ -73,8 +72,12 @@ class Index(EventTable):
         )
         return row
 
-    def take_in(self, entries: Sequence[Entry], through: int) -> None:
+    def take_in(
+        self, entries: Sequence[Entry], through: int, texts: Iterable[tuple[str, int]] = ()
+    ) -> None:
         """Put in entries that follow on what is there; ``by-stream.idx`` tells of them up to there.
+
+        ``texts``: the sizes of the indexes of their types, which list them too.
 
         Their offsets may be too low where another program wrote between; then what is told of the
         file does not grow, and a scan will pass over what is known.
@@ -87,8 +90,14 @@ class Index(EventTable):
                 "size = ?2, lines = lines + ?3",
                 self._growth(db, entries),
             )
+            db.executemany("INSERT OR REPLACE INTO texts VALUES(?, ?)", texts)
 
         self.insert([entry.row for entry in entries], note)
+
+    @reports_damage
+    def known_texts(self) -> list[tuple[str, int]]:
+        """Each index of a type, and the least bytes it must have."""
+        return self.file.get().execute("SELECT name, size FROM texts").fetchall()
 
     @reports_damage
     def known_size(self, name: str) -> int:

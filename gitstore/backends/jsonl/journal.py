@@ -62,6 +62,7 @@ class Journal:
         self._end = 0
         self._blobs = 0
         self._room = 0
+        self._is_torn = False
         self.count = 0
         """Events in it, as far as this process knows."""
         self.last = 0
@@ -86,7 +87,7 @@ class Journal:
         """Whether another process has written to it since this one left the lock."""
         if self.is_gone():
             return True
-        if self._read(0, _HEADER_SIZE) != self._first:
+        if self._is_torn or self._read(0, _HEADER_SIZE) != self._first:
             return True
         return bool(self._end) and self._read(self._end, len(self._salt)) == self._salt
 
@@ -98,11 +99,14 @@ class Journal:
         salt = self._salt if self._end else os.urandom(8).hex().encode()
         header = _header(salt, first, len(entries), body)
         try:
+            self._wipe_torn()
             self._make_room(_HEADER_SIZE + len(body))
             _write_at(self._descriptor, header + body, self._end)
             _sync(self._descriptor)
         except OSError as error:
-            self._cut()
+            self._is_torn = True
+            with contextlib.suppress(OSError):  # tried again before anything else is done
+                self._wipe_torn()
             raise StoreUnavailable(
                 f"{self._path} cannot be written: {error.strerror}",
                 hint="Nothing was recorded; check free space and permissions, then append again.",
@@ -115,8 +119,9 @@ class Journal:
         """The entries of each whole blob this process does not know of; then it knows them.
 
         All of them at first, and where the journal was begun anew. What is left of a blob that was
-        cut short is wiped.
+        cut short is wiped, and so is one whose append has failed (``OSError`` where that fails).
         """
+        self._wipe_torn()
         if not self._end or self._read(0, _HEADER_SIZE) != self._first:
             self._end = self._blobs = self.count = self.last = 0
             self._first = self._read(0, _HEADER_SIZE)
@@ -132,6 +137,7 @@ class Journal:
 
     def every(self) -> Iterator[list[Entry]]:
         """``news`` from the first blob on."""
+        self._wipe_torn()
         self._end = 0
         return self.news()
 
@@ -148,6 +154,12 @@ class Journal:
         if not self._end:
             os.ftruncate(self._descriptor, 0)
             self._room = 0
+
+    def forget_for_good(self) -> None:
+        """``begin_anew``, durable: no power cut brings back what was in it."""
+        self.begin_anew()
+        self.shrink()
+        sync_file(self._descriptor)
 
     def _take_over(self, size: int, first: int, count: int) -> None:
         self._end += size
@@ -187,6 +199,12 @@ class Journal:
         with contextlib.suppress(OSError):  # where nothing can be written, nothing was
             if os.fstat(self._descriptor).st_size > self._end:
                 _write_at(self._descriptor, bytes(_HEADER_SIZE), self._end)
+
+    def _wipe_torn(self) -> None:
+        """Wipe the header of a blob whose append was told to have failed."""
+        if self._is_torn:
+            _write_at(self._descriptor, bytes(_HEADER_SIZE), self._end)
+            self._is_torn = False
 
     def _read(self, start: int, size: int) -> bytes:
         return os.pread(self._descriptor, size, start).rstrip(b"\0")

@@ -19,6 +19,7 @@ from gitstore.backends.jsonl.parts import Parts
 from gitstore.backends.jsonl.preparing import prepare
 from gitstore.backends.jsonl.state import LiveState
 from gitstore.backends.jsonl.tail import Tail
+from gitstore.backends.jsonl.watching import Watch
 from gitstore.backends.stamping import Stamper
 from gitstore.core.canonical import JSON
 from gitstore.core.errors import StoreNotFound, StoreUnavailable
@@ -79,6 +80,7 @@ def _prepared(
         Tail(),
         state or LiveState(str(uuid.uuid4()), dict(held or part or {})),
         stamper,
+        Watch(where),
     )
     try:
         prepare(parts, state)

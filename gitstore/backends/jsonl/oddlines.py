@@ -45,7 +45,7 @@ def note_odd(
 
 
 def forget_line(db: sqlite3.Connection, line: Line) -> None:
-    """This line is part of the store now."""
+    """A line is part of the store now."""
     db.execute("DELETE FROM odd WHERE file = ? AND offset = ?", (line.file, line.offset))
 
 

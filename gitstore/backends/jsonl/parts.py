@@ -13,6 +13,7 @@ from gitstore.backends.jsonl.index import Index
 from gitstore.backends.jsonl.journal import Journal
 from gitstore.backends.jsonl.state import LiveState
 from gitstore.backends.jsonl.tail import Tail
+from gitstore.backends.jsonl.watching import Watch
 from gitstore.backends.stamping import Stamper
 
 
@@ -34,6 +35,7 @@ class Parts:
     tail: Tail
     state: LiveState
     stamper: Stamper
+    watch: Watch
 
     def is_in_place(self) -> bool:
         """Whether the lock's file is still the one that others take: 1 µs."""

@@ -11,10 +11,12 @@ from contextlib import suppress
 
 from gitstore.backends.jsonl.index import INDEX
 from gitstore.backends.jsonl.layout import BY_STREAM, INDEXES, is_day
+from gitstore.backends.jsonl.layoutreading import LayoutReader
 from gitstore.backends.jsonl.parts import Parts
 from gitstore.backends.jsonl.rebuilding import rebuild
 from gitstore.backends.jsonl.recovery import catch_up, has_news, recover, replay, settle
 from gitstore.backends.jsonl.state import LiveState
+from gitstore.backends.jsonl.takingin import take_in
 from gitstore.backends.table.tablefile import TableDamaged
 from gitstore.core.errors import EventStoreError, StoreCorrupted, StoreUnavailable
 
@@ -37,10 +39,12 @@ def prepare(parts: Parts, state: LiveState | None) -> None:
         if parts.index.noted()[0] != state.store_id:
             raise StoreCorrupted(f"{INDEX} is of another store")
         recover(parts, journaled)
+        _check_ends(parts)
     except StoreCorrupted as error:
-        _make_anew(parts, error)
+        make_anew(parts, error)
     if journaled:
         settle(parts)
+    take_in(parts, _unseen(parts))
 
 
 def keep_up(parts: Parts) -> None:
@@ -89,8 +93,12 @@ def _prepare_again(parts: Parts) -> None:
     prepare(parts, state)
 
 
-def _make_anew(parts: Parts, error: StoreCorrupted) -> None:
+def make_anew(parts: Parts, error: StoreCorrupted) -> None:
+    """Make the indexes anew, and restore lines that are missing; ``error``: what was wrong."""
     _LOG.warning("%s: indexes are made anew: %s", parts.where, error)
+    if parts.journal.count:
+        settle(parts)
+        parts.journal.forget_for_good()  # its positions may come to be others'
     if isinstance(error, TableDamaged):
         put_index_aside(parts)
     try:
@@ -99,6 +107,20 @@ def _make_anew(parts: Parts, error: StoreCorrupted) -> None:
         put_index_aside(parts)
         rebuild(parts)
     parts.filing.take_over()
+
+
+def _check_ends(parts: Parts) -> None:
+    """``StoreCorrupted`` where an index of a type was removed or cut."""
+    for name, size in parts.index.known_texts():
+        if parts.filing.open(name).size() < size:
+            raise StoreCorrupted(f"{name} does not list all events of its type")
+
+
+def _unseen(parts: Parts) -> list[str]:
+    """The data files that have another size than the index tells of."""
+    known = parts.index.known_files()
+    with LayoutReader(parts.where) as reader:
+        return [name for name, size in reader.data_files() if known.get(name, (0, 0))[0] != size]
 
 
 def _is_empty(parts: Parts) -> bool:

@@ -24,6 +24,7 @@ from pathlib import Path
 from gitstore.backends.disk.files import sync_tree
 from gitstore.backends.jsonl.comparing import NOWHERE, Comparison, Offsets
 from gitstore.backends.jsonl.entries import Entry, own_row_of
+from gitstore.backends.jsonl.filing import BY_STREAM_FILE
 from gitstore.backends.jsonl.index import INDEX, Index
 from gitstore.backends.jsonl.indexlines import index_lines
 from gitstore.backends.jsonl.judging import Judge
@@ -65,17 +66,19 @@ class Aside:
         self.index.create(state.store_id)
         self.is_part = bool(state.part)
         self.events = 0
-        self._listed = 0
 
     def add(self, entries: list[Entry]) -> None:
         """Add entries whose positions go on; ``StoreUnavailable`` where two of them clash."""
-        for name, lines in index_lines(entries).items():
-            text = b"".join(lines)
-            with (self.where / name.removeprefix(f"{INDEXES}/")).open("ab") as file:
-                file.write(text)
-        self._listed += len(text)  # by-stream.idx comes last
-        self.index.take_in(entries, self._listed)
+        sizes = {name: self._write(name, lines) for name, lines in index_lines(entries).items()}
+        listed = sizes.pop(BY_STREAM_FILE)
+        self.index.take_in(entries, listed, sizes.items())
         self.events += len(entries)
+
+    def _write(self, name: str, lines: list[bytes]) -> int:
+        """Append lines to a text index; gives its size."""
+        with (self.where / name.removeprefix(f"{INDEXES}/")).open("ab") as file:
+            file.write(b"".join(lines))
+            return file.tell()
 
     def check_versions(self) -> None:
         """``NotWhole`` where versions have gaps, unless they may."""

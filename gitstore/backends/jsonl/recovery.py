@@ -93,7 +93,7 @@ def bring_up(parts: Parts) -> None:
         last = parts.index.noted()[2]
         fresh = [entry for entry in tail.entries if entry.row.position > last]
         if fresh:
-            parts.index.take_in(fresh, parts.filing.last()[1])
+            parts.index.take_in(fresh, parts.filing.last()[1], parts.filing.texts(fresh))
         tail.settle()
 
 
@@ -112,7 +112,7 @@ def _read_into_index(parts: Parts, last: int) -> None:
     for entry, end in _listed(parts, through, has):
         page.append(entry)
         if len(page) == _PAGE or entry.row.position == last:
-            parts.index.take_in(page, end)
+            parts.index.take_in(page, end, parts.filing.texts(page))
             page = []
     if parts.index.last_position() != last:
         raise StoreCorrupted(f"{parts.where}/{BY_STREAM_FILE} does not go on from the index")

@@ -11,6 +11,7 @@ part of a history it holds, as any JSON object that is not empty; then versions 
 
 from __future__ import annotations
 
+import uuid
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -44,8 +45,8 @@ class LiveState:
         if text is None:
             return None
         try:
-            return cls._of(orjson.loads(text))
-        except (ValueError, KeyError, TypeError) as error:
+            return cls._of(orjson.loads(text), indexes.path)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise StoreCorrupted(
                 f"{indexes.path}/{STATE} is damaged",
                 hint="Remove this one file: it is made anew, with an id of its own, at the next "
@@ -53,15 +54,17 @@ class LiveState:
             ) from error
 
     @classmethod
-    def _of(cls, given: dict[str, Any]) -> Self | None:
+    def _of(cls, given: dict[str, Any], where: str) -> Self | None:
         version = given["layout"]
         if version == 1:
             return None
         if version != LAYOUT:
-            raise UnsupportedFormat(f"this layout has the form {version!r}")
+            raise UnsupportedFormat(f"{where}/{STATE}: the layout has the form {version!r}")
         source = given.get("source")
         return cls(
-            str(given["storeId"]), dict(given["part"]), None if source is None else dict(source)
+            str(uuid.UUID(given["storeId"])),
+            dict(given["part"]),
+            None if source is None else dict(source),
         )
 
     def save(self, indexes: Folder) -> None:

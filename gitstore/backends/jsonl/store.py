@@ -12,12 +12,12 @@ from datetime import datetime
 from pathlib import Path
 
 from gitstore.backends.jsonl.folders import writing_errors_told
-from gitstore.backends.jsonl.layoutreading import LayoutReader
 from gitstore.backends.jsonl.making import open_parts
 from gitstore.backends.jsonl.parts import Parts
 from gitstore.backends.jsonl.preparing import keep_up
 from gitstore.backends.jsonl.recovery import bring_up, has_news, settle
-from gitstore.backends.jsonl.takingin import Watch, take_in
+from gitstore.backends.jsonl.takingin import take_in
+from gitstore.backends.jsonl.verifying import verify
 from gitstore.backends.jsonl.writing import Writer
 from gitstore.backends.stamping import Stamper
 from gitstore.backends.table.reading import Reader
@@ -27,6 +27,7 @@ from gitstore.core.errors import StoreUnavailable
 from gitstore.core.event import DomainEvent, RecordedEvent
 from gitstore.core.expected import ANY, ExpectedVersion
 from gitstore.core.filters import EventFilter, Names
+from gitstore.core.findings import Progress, VerifyReport
 from gitstore.core.idempotence import Proposal
 from gitstore.core.names import check_event_id, check_stream_id
 from gitstore.core.protocol import Capabilities, Handler
@@ -49,7 +50,6 @@ class JsonlEventStore(BaseEventStore):
         self._subscriptions = Subscriptions()
         self._writer = Writer(parts, self._take_in, self._subscriptions.enqueue)
         self._reader = Reader(parts.index, self._look)
-        self._watch = Watch()
         self._at_exit = _close_at_exit(self)
 
     @classmethod
@@ -69,13 +69,7 @@ class JsonlEventStore(BaseEventStore):
         """
         with writing_errors_told(str(path)):
             parts = open_parts(path, stamper or Stamper(), part, create=create)
-            store = cls(parts, takes_events=part is not None or not parts.state.part)
-            try:
-                store._look()
-            except BaseException:
-                store.close()
-                raise
-            return store
+        return cls(parts, takes_events=part is not None or not parts.state.part)
 
     @property
     def store_id(self) -> str:
@@ -173,6 +167,12 @@ class JsonlEventStore(BaseEventStore):
             size=_size_of(where),
         )
 
+    def verify(
+        self, *, repair: bool = False, deep: bool = False, progress: Progress | None = None
+    ) -> VerifyReport:
+        self._check_open()
+        return verify(self._parts, repair=repair, deep=deep, progress=progress)
+
     def close(self) -> None:
         if self._closed.is_set():
             return
@@ -182,7 +182,7 @@ class JsonlEventStore(BaseEventStore):
             return  # what is open is the parent's
         parts = self._parts
         try:
-            with parts.lock.held():
+            with writing_errors_told(str(parts.where)), parts.lock.held():
                 _put_in_last_place(parts)
         finally:
             parts.close()
@@ -205,24 +205,16 @@ class JsonlEventStore(BaseEventStore):
         """Bring the table up to all that is recorded, by whatever process or program."""
         self._check_open()
         parts = self._parts
-        if parts.tail.entries or has_news(parts) or self._watch.is_due():
+        changed = parts.watch.changed() if self._takes_events and parts.watch.is_due() else []
+        if changed or parts.tail.entries or has_news(parts):
             with writing_errors_told(str(parts.where)), parts.lock.held():
                 keep_up(parts)
-                if self._watch.is_due():
-                    self._scan()
+                if changed:
+                    take_in(parts, changed)
                 bring_up(parts)
 
-    def _scan(self) -> None:
-        """Take in what other programs have written, wherever; under the lock, kept up."""
-        parts = self._parts
-        bring_up(parts)
-        with LayoutReader(parts.where) as reader:
-            changed = self._watch.changed(reader, parts.index.known_files())
-        if changed and self._takes_events:
-            take_in(parts, changed)
-
     def _take_in(self, file: str) -> None:
-        take_in(self._parts, [file], before_append=True)
+        take_in(self._parts, [file])
 
     def _check_open(self) -> None:
         if self._closed.is_set():

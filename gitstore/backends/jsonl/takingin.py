@@ -8,15 +8,12 @@ already: so it is durable, order and position included, before anybody reads it.
 from __future__ import annotations
 
 import logging
-import os
-import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import islice
 
 from gitstore.backends.disk.connections import transaction
 from gitstore.backends.jsonl.entries import Entry
 from gitstore.backends.jsonl.judging import Judge, Judged
-from gitstore.backends.jsonl.layoutreading import LayoutReader
 from gitstore.backends.jsonl.lines import Line, strip_line
 from gitstore.backends.jsonl.oddlines import forget_file, forget_line, note_odd, ready_lines
 from gitstore.backends.jsonl.parts import Parts
@@ -29,51 +26,25 @@ _PAGE = 500
 _BATCH = 2_000
 _BATCH_BYTES = 4 * 1024 * 1024
 _BATCH_FILES = 16
-_SECONDS = 0.25
-_SHARE = 20
-"""A scan may take one part in so many of the time of a process that only follows."""
 
 
-class Watch:
-    """When to look for lines of others, and in which files. Not safe for threads: use a lock."""
-
-    def __init__(self) -> None:
-        self._sizes: dict[str, int] = {}
-        self._next = 0.0
-
-    def is_due(self) -> bool:
-        """Whether the last scan is long enough ago: a quarter of a second, or 20 times its cost."""
-        return time.monotonic() >= self._next
-
-    def changed(self, reader: LayoutReader, known: Mapping[str, tuple[int, int]]) -> list[str]:
-        """The data files whose size is another than at the last scan.
-
-        ``known``: size and lines that the index tells of; the first time, they are the last scan.
-        """
-        began = time.monotonic()
-        if not self._next:
-            self._sizes = {name: size for name, (size, _) in known.items()}
-        sizes = dict(reader.data_files())
-        changed = [file for file, size in sizes.items() if self._sizes.get(file) != size]
-        self._sizes = sizes
-        now = time.monotonic()
-        self._next = now + max(_SECONDS, _SHARE * (now - began))
-        return changed
-
-
-def take_in(parts: Parts, names: Iterable[str], *, before_append: bool = False) -> int:
+def take_in(parts: Parts, names: Iterable[str]) -> int:
     """Take in the lines of others in these data files; gives how many became events.
 
-    Under the lock, caught up. ``before_append``: an append to them follows, so a last line without
-    its line feed gets one: what is written after it must begin a line.
+    Under the lock, caught up. Afterwards the filing knows each of the files up to its last line
+    feed.
     """
-    bring_up(parts)
-    intake = _Intake(parts)
-    for name in names:
-        intake.file(name, before_append=before_append)
-    intake.flush()
-    while intake.waiting():
+    try:
+        bring_up(parts)
+        intake = _Intake(parts)
+        for name in names:
+            intake.file(name)
         intake.flush()
+        while intake.waiting():
+            intake.flush()
+    except BaseException:
+        parts.watch.forget()
+        raise
     return intake.count
 
 
@@ -90,17 +61,14 @@ class _Intake:
         self._ends: dict[str, Known] = {}
         self.count = 0
 
-    def file(self, name: str, *, before_append: bool) -> None:
+    def file(self, name: str) -> None:
         """Take in what stands in a file after what was looked at."""
         known = Known(*self._known.get(name, NOTHING))
         descriptor = self._parts.filing.open(name).descriptor
-        size = os.fstat(descriptor).st_size
         start = known_start(descriptor, known)
         if start != known:
             _log.warning("%s/%s was rewritten by another program", self._parts.where, name)
             forget_file(self._db, name)
-        if before_append and size and os.pread(descriptor, 1, size - 1) != b"\n":
-            os.write(descriptor, b"\n")
         lines = whole_lines(descriptor, name, start)
         self._ends[name] = start
         while page := list(islice(lines, _PAGE)):
