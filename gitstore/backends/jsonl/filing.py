@@ -22,6 +22,7 @@ from gitstore.backends.jsonl.folders import Folder
 from gitstore.backends.jsonl.indexlines import end_before, index_lines, mend_tail
 from gitstore.backends.jsonl.layout import BY_STREAM, INDEXES, index_files
 from gitstore.backends.jsonl.mending import mend_lines
+from gitstore.core.errors import StoreCorrupted
 
 BY_STREAM_FILE = f"{INDEXES}/{BY_STREAM}"
 _MOST_OPEN = 512
@@ -79,7 +80,11 @@ class Filing:
         if len(self._files) >= self._most:
             os.close(self._files.popitem(last=False)[1].descriptor)
         path, _, file = name.rpartition("/")
-        descriptor, is_new = self.folder(path).open_to_append(file)
+        try:
+            descriptor, is_new = self.folder(path).open_to_append(file)
+        except FileNotFoundError:  # the folder was removed
+            self._folders.pop(path).close()
+            descriptor, is_new = self.folder(path).open_to_append(file)
         if is_new:
             self._dirty_folders.add(path)
         self._files[name] = found = OpenFile(descriptor)
@@ -173,6 +178,26 @@ class Filing:
         """The last position ``by-stream.idx`` lists, and where its line ends; ``(0, 0)``."""
         file = self.open(BY_STREAM_FILE)
         return end_before(file.descriptor, 2**63)
+
+    def check_follows(self, position: int) -> int:
+        """Where the line of this position ends in ``by-stream.idx``; 0: where its first begins.
+
+        ``StoreCorrupted`` where it does not list this position, or does not begin with the first.
+        """
+        descriptor = self.open(BY_STREAM_FILE).descriptor
+        if position:
+            found, end = end_before(descriptor, position + 1)
+        else:
+            found, end = 0 if os.pread(descriptor, 2, 0) == b"1\t" else -1, 0
+        if found != position:
+            raise StoreCorrupted(f"{BY_STREAM_FILE} does not list what it did")
+        return end
+
+    def cut(self, end: int) -> None:
+        """Cut what stands in ``by-stream.idx`` after its last line, and is none."""
+        file = self.open(BY_STREAM_FILE)
+        if file.size() > end:
+            os.ftruncate(file.descriptor, end)
 
     def texts(self, entries: Iterable[Entry]) -> list[tuple[str, int]]:
         """The indexes of the entries' types, and their sizes."""

@@ -10,22 +10,23 @@ again.
 from __future__ import annotations
 
 import sqlite3
-import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from gitstore.backends.disk.connections import Connection
 from gitstore.backends.jsonl import oddlines
 from gitstore.backends.jsonl.entries import Entry, by_file
+from gitstore.backends.jsonl.state import LiveState
 from gitstore.backends.table.table import EventTable
 from gitstore.backends.table.tablefile import TableFile, reports_damage
+from gitstore.core import canonical
 
 INDEX = "index.db"
 _APPLICATION = 0x5343_4A4C  # "SCJL"
 _VERSION = 1
 _MORE = (
     """
-CREATE TABLE layout(store_id TEXT NOT NULL, through INTEGER NOT NULL);
+CREATE TABLE layout(store_id TEXT NOT NULL, part TEXT NOT NULL, through INTEGER NOT NULL);
 CREATE TABLE files(name TEXT PRIMARY KEY NOT NULL, size INTEGER NOT NULL, lines INTEGER NOT NULL)
     WITHOUT ROWID;
 CREATE TABLE texts(name TEXT PRIMARY KEY NOT NULL, size INTEGER NOT NULL) WITHOUT ROWID;
@@ -40,10 +41,17 @@ class Index(EventTable):
     def __init__(self, path: Path, *, wal: bool, read_only: bool = False) -> None:
         super().__init__(TableFile(path, synchronous="NORMAL", wal=wal, read_only=read_only))
 
-    def create(self, store_id: str) -> None:
+    def create(self, state: LiveState) -> None:
         """Make the tables of an index that has nothing yet."""
-        row = f"INSERT INTO layout VALUES('{uuid.UUID(store_id)}', 0);\n"
+        part = canonical.encode(state.part).decode().replace("'", "''")
+        row = f"INSERT INTO layout VALUES('{state.store_id}', '{part}', 0);\n"
         self.file.create(_APPLICATION, _VERSION, _MORE + row)
+
+    @reports_damage
+    def state(self) -> LiveState:
+        """What ``state.json`` says too, but for its ``source``."""
+        found = self.file.get().execute("SELECT store_id, part FROM layout").fetchone()
+        return LiveState(found[0], canonical.decode(found[1].encode()))
 
     def is_new(self) -> bool:
         """Whether the file has no tables."""

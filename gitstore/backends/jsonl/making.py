@@ -15,16 +15,14 @@ from gitstore.backends.jsonl.former import former_part
 from gitstore.backends.jsonl.index import INDEX, Index
 from gitstore.backends.jsonl.journal import Journal
 from gitstore.backends.jsonl.layout import INDEXES, is_day
-from gitstore.backends.jsonl.parts import Parts
-from gitstore.backends.jsonl.preparing import prepare
+from gitstore.backends.jsonl.parts import LOCK, Parts
+from gitstore.backends.jsonl.preparing import prepare, state_of
 from gitstore.backends.jsonl.state import LiveState
 from gitstore.backends.jsonl.tail import Tail
 from gitstore.backends.jsonl.watching import Watch
 from gitstore.backends.stamping import Stamper
 from gitstore.core.canonical import JSON
 from gitstore.core.errors import StoreNotFound, StoreUnavailable
-
-LOCK = ".lock"
 
 
 def open_parts(
@@ -61,14 +59,15 @@ def _prepared(
     stamper: Stamper,
     part: Mapping[str, JSON] | None,
 ) -> Parts:
-    state = LiveState.load(indexes)
+    indexes.size(INDEX)  # SQLite would follow a link
+    index = Index(where / INDEXES / INDEX, wal=holds_wal(where))
+    state = state_of(indexes, index)
     held = former_part(indexes) if state is None else state.part
     if None not in (part, held) and part != held:
         raise StoreUnavailable(
             f"the layout {where} was made with other filters",
             hint="Name a directory of its own for this export; nothing was changed in that one.",
         )
-    indexes.size(INDEX)  # SQLite would follow a link
     parts = Parts(
         where,
         root,
@@ -76,7 +75,7 @@ def _prepared(
         lock,
         Journal(indexes),
         Filing(root),
-        Index(where / INDEXES / INDEX, wal=holds_wal(where)),
+        index,
         Tail(),
         state or LiveState(str(uuid.uuid4()), dict(held or part or {})),
         stamper,

@@ -6,15 +6,19 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from gitstore.backends.disk.files import file_identity
 from gitstore.backends.disk.locks import FileLock
 from gitstore.backends.jsonl.filing import Filing
 from gitstore.backends.jsonl.folders import Folder
 from gitstore.backends.jsonl.index import Index
 from gitstore.backends.jsonl.journal import Journal
+from gitstore.backends.jsonl.layout import INDEXES
 from gitstore.backends.jsonl.state import LiveState
 from gitstore.backends.jsonl.tail import Tail
 from gitstore.backends.jsonl.watching import Watch
 from gitstore.backends.stamping import Stamper
+
+LOCK = ".lock"
 
 
 @dataclass(slots=True)
@@ -38,8 +42,9 @@ class Parts:
     watch: Watch
 
     def is_in_place(self) -> bool:
-        """Whether the lock's file is still the one that others take: 1 µs."""
-        return os.fstat(self.lock.fileno()).st_nlink > 0
+        """Whether the lock is still the one that others take; a few microseconds."""
+        held = os.fstat(self.lock.fileno())
+        return file_identity(self.where / INDEXES / LOCK) == (held.st_dev, held.st_ino)
 
     def close(self) -> None:
         """Give back everything that is open."""

@@ -9,20 +9,20 @@ from __future__ import annotations
 import logging
 from contextlib import suppress
 
-from gitstore.backends.jsonl.index import INDEX
+from gitstore.backends.jsonl.folders import Folder
+from gitstore.backends.jsonl.index import INDEX, Index
 from gitstore.backends.jsonl.layout import BY_STREAM, INDEXES, is_day
 from gitstore.backends.jsonl.layoutreading import LayoutReader
 from gitstore.backends.jsonl.parts import Parts
 from gitstore.backends.jsonl.rebuilding import rebuild
-from gitstore.backends.jsonl.recovery import catch_up, has_news, recover, replay, settle
+from gitstore.backends.jsonl.recovery import bring_up, catch_up, has_news, recover, replay, settle
+from gitstore.backends.jsonl.restoring import DAMAGED
 from gitstore.backends.jsonl.state import LiveState
 from gitstore.backends.jsonl.takingin import take_in
 from gitstore.backends.table.tablefile import TableDamaged
 from gitstore.core.errors import EventStoreError, StoreCorrupted, StoreUnavailable
 
 _LOG = logging.getLogger("gitstore.store")
-DAMAGED = f"{INDEX}.damaged"
-"""Below the indexes: the last ``index.db`` that was found damaged."""
 
 
 def prepare(parts: Parts, state: LiveState | None) -> None:
@@ -33,7 +33,7 @@ def prepare(parts: Parts, state: LiveState | None) -> None:
     journaled = replay(parts)
     try:
         if parts.index.is_new() and not parts.filing.last()[0]:
-            parts.index.create(parts.state.store_id)
+            parts.index.create(parts.state)
         if state is None or not parts.index.is_known():
             raise StoreCorrupted("its indexes are missing, or of another version")
         if parts.index.noted()[0] != state.store_id:
@@ -45,6 +45,23 @@ def prepare(parts: Parts, state: LiveState | None) -> None:
     if journaled:
         settle(parts)
     take_in(parts, _unseen(parts))
+
+
+def state_of(indexes: Folder, index: Index) -> LiveState | None:
+    """What ``state.json`` says, or where that is damaged, what ``index.db`` notes of it.
+
+    ``None`` where there is none; ``StoreCorrupted`` where both are damaged.
+    """
+    try:
+        return LiveState.load(indexes)
+    except StoreCorrupted as error:
+        with suppress(StoreCorrupted):
+            if index.is_known():
+                state = index.state()
+                state.save(indexes)
+                _LOG.warning("%s is put back: %s", indexes.path, error)
+                return state
+        raise
 
 
 def keep_up(parts: Parts) -> None:
@@ -66,10 +83,16 @@ def keep_up(parts: Parts) -> None:
     _prepare_again(parts)
 
 
+def restore(parts: Parts) -> None:
+    """Put back lines of recorded events that were removed from data files; kept up."""
+    bring_up(parts)
+    make_anew(parts, StoreCorrupted("lines of recorded events were removed"))
+
+
 def put_index_aside(parts: Parts) -> None:
     """Have a damaged ``index.db`` made anew; what can be read of the old one is kept."""
-    parts.index.file.close()
-    parts.indexes.rename(INDEX, DAMAGED)
+    with parts.indexes.made(DAMAGED) as folder:
+        parts.indexes.move(INDEX, folder)  # not closed: other threads may be reading it
     for log in ("-wal", "-shm"):
         parts.indexes.unlink(f"{INDEX}{log}")
     parts.index.file.reopen()
@@ -85,12 +108,9 @@ def _prepare_again(parts: Parts) -> None:
     parts.filing.forget()
     parts.journal.reopen(parts.indexes)
     parts.tail.restart(0)
-    state = LiveState.load(parts.indexes)
-    if state is None:
-        state = parts.state
-        state.save(parts.indexes)
-    parts.state = state
-    prepare(parts, state)
+    parts.state = state_of(parts.indexes, parts.index) or parts.state
+    parts.state.save(parts.indexes)
+    prepare(parts, parts.state)
 
 
 def make_anew(parts: Parts, error: StoreCorrupted) -> None:
@@ -112,7 +132,7 @@ def make_anew(parts: Parts, error: StoreCorrupted) -> None:
 def _check_ends(parts: Parts) -> None:
     """``StoreCorrupted`` where an index of a type was removed or cut."""
     for name, size in parts.index.known_texts():
-        if parts.filing.open(name).size() < size:
+        if parts.filing.open(name).size() != size:
             raise StoreCorrupted(f"{name} does not list all events of its type")
 
 

@@ -63,7 +63,7 @@ class Aside:
         # Nobody else has it open, and it is made durable as a whole.
         self.index.file.get().execute("PRAGMA synchronous=OFF")
         self.index.file.get().execute("PRAGMA journal_mode=OFF")
-        self.index.create(state.store_id)
+        self.index.create(state)
         self.is_part = bool(state.part)
         self.events = 0
 

@@ -41,16 +41,22 @@ def replay(parts: Parts) -> list[Entry]:
 def recover(parts: Parts, journaled: Sequence[Entry]) -> None:
     """Bring ``index.db`` to where the files are, once the journal was replayed.
 
-    ``StoreCorrupted`` where ``by-stream.idx`` lacks what was on the disk before the journal began.
+    ``StoreCorrupted`` where ``by-stream.idx`` lacks what it had: what was on the disk before the
+    journal began, or what the index was made from.
     """
-    last, end = parts.filing.last()
-    has = parts.index.last_position()
+    filing, index = parts.filing, parts.index
+    has = index.last_position()
+    if has or journaled:
+        filing.check_follows(0)
+    if journaled:
+        filing.check_follows(journaled[0].row.position - 1)
+    end = filing.check_follows(has) if has else 0
+    if index.noted()[1] != end:
+        index.note_through(end)
+    last, end = filing.last()
+    filing.cut(end)
     _read_into_index(parts, last)
-    if journaled and last != journaled[-1].row.position:
-        raise StoreCorrupted(f"{BY_STREAM_FILE} ends before the journal does")
-    if has >= last and parts.index.noted()[1] != end:
-        parts.index.note_through(end)
-    parts.filing.take_over()
+    filing.take_over()
     parts.tail.restart(last)
 
 

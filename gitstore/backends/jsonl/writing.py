@@ -10,7 +10,7 @@ from gitstore.backends.jsonl.folders import writing_errors_told
 from gitstore.backends.jsonl.layout import data_file
 from gitstore.backends.jsonl.parting import check_part, recorded_of_part
 from gitstore.backends.jsonl.parts import Parts
-from gitstore.backends.jsonl.preparing import keep_up
+from gitstore.backends.jsonl.preparing import keep_up, restore
 from gitstore.backends.jsonl.recording import record
 from gitstore.backends.table.schema import Row
 from gitstore.core.event import RecordedEvent, trusted_event
@@ -145,15 +145,15 @@ class Writer:
         """Where the next line of a data file begins; what others wrote there is taken in."""
         filing = self._parts.filing
         file = filing.open(name)
-        size = file.size()
-        if size == file.known:
-            return size
-        if size < 0:  # removed, or replaced by another
-            filing.forget(name)
-            file = filing.open(name)
         if file.known < 0:
             file.known = self._known_size(name)
-        if file.size() != file.known:
+        size = file.size()
+        if size < file.known:  # removed, replaced by another, or cut
+            restore(self._parts)
+            file = filing.open(name)
+            file.known = self._known_size(name)
+            size = file.size()
+        if size > file.known:
             self._take_in(name)
             filing.end_line(name)
         return filing.open(name).size()
