@@ -12,7 +12,7 @@ import sqlite3
 import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 Told = list[list[Any]]
 """What a struck process said: ``[kind, value]`` each; ``step``: where it was struck."""
@@ -83,11 +83,11 @@ class Steps:
                 def execute(self, statement: str, *rest: Any) -> sqlite3.Cursor:
                     if statement.lstrip().startswith(_WRITING):
                         steps.step(f"sql {statement[:60]}")
-                    return super().execute(statement, *rest)
+                    return cast("sqlite3.Cursor", super().execute(statement, *rest))
 
                 def executemany(self, statement: str, *rest: Any) -> sqlite3.Cursor:
                     steps.step(f"sql {statement[:60]}")
-                    return super().executemany(statement, *rest)
+                    return cast("sqlite3.Cursor", super().executemany(statement, *rest))
 
                 def close(self) -> None:
                     steps.step("sql close")
