@@ -45,8 +45,11 @@ def open_store(
 
         return SqliteEventStore.open(address.path, create=create)
     if address.kind == "jsonl":
+        from gitstore.backends.jsonl.reading_only import ReadOnlyJsonlStore, is_read_only
         from gitstore.backends.jsonl.store import JsonlEventStore
 
+        if is_read_only(address.path):
+            return ReadOnlyJsonlStore.at(address.path)
         return JsonlEventStore.open(address.path, create=create)
     from gitstore.backends.git.store import GitEventStore
 

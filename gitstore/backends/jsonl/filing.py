@@ -20,7 +20,7 @@ from gitstore.backends.disk.files import sync_file
 from gitstore.backends.jsonl.entries import Entry, by_file
 from gitstore.backends.jsonl.folders import Folder
 from gitstore.backends.jsonl.indexlines import end_before, index_lines, mend_tail
-from gitstore.backends.jsonl.layout import BY_STREAM, INDEXES, index_files
+from gitstore.backends.jsonl.layout import BY_STREAM, INDEXES, index_files, index_line
 from gitstore.backends.jsonl.mending import mend_lines
 from gitstore.core.errors import StoreCorrupted
 
@@ -119,9 +119,10 @@ class Filing:
         A line may come to stand behind its ``offset``, where another program has written there in
         the meantime; the indexes say where it stands. A line that ``known`` covers stands already.
         """
-        is_one = len(entries) == 1
-        placed = [self._file_line(entries[0])] if is_one else self._file_many(entries)
-        for name, lines in index_lines(placed).items():
+        if len(entries) == 1:
+            self._file_one(entries[0])
+            return
+        for name, lines in index_lines(self._file_many(entries)).items():
             self._write(name, b"".join(lines))
 
     def mend(self, entries: Sequence[Entry]) -> None:
@@ -222,16 +223,19 @@ class Filing:
         """``size`` bytes of a file, fewer at its end."""
         return os.pread(self.open(name).descriptor, size, offset)
 
-    def _file_line(self, entry: Entry) -> Entry:
-        file = self.open(entry.file)
-        if entry.offset < file.known:
-            return entry
-        self._dirty.add(entry.file)
-        _write_all(file.descriptor, entry.line)
-        at = os.lseek(file.descriptor, 0, os.SEEK_CUR) - len(entry.line)
-        if at == file.known:
-            file.known += len(entry.line)
-        return entry if at == entry.offset else entry._replace(offset=at)
+    def _file_one(self, entry: Entry) -> None:
+        row, name, at, line = entry
+        file = self.open(name)
+        if at >= file.known:
+            self._dirty.add(name)
+            _write_all(file.descriptor, line)
+            at = os.lseek(file.descriptor, 0, os.SEEK_CUR) - len(line)
+            if at == file.known:
+                file.known += len(line)
+        listed = index_line(row.position, row.timestamp, row.stream_id, row.version, name, at)
+        by_stream, by_type = index_files(row.type)
+        self._write(by_type, listed)
+        self._write(by_stream, listed)
 
     def _file_many(self, entries: Sequence[Entry]) -> list[Entry]:
         placed: dict[int, Entry] = {}

@@ -33,7 +33,7 @@ class Folder:
         self._descriptor = descriptor
 
     @classmethod
-    def at(cls, path: Path | str) -> Folder:
+    def at(cls, path: Path | str) -> Self:
         """The directory a user named; links on the way to it are the user's own."""
         return cls(str(path), os.open(path, _FOLDER))
 
@@ -53,6 +53,11 @@ class Folder:
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
+
+    def detach(self) -> int:
+        """The descriptor, which is the caller's from now on."""
+        descriptor, self._descriptor = self._descriptor, -1
+        return descriptor
 
     def names(self) -> list[str]:
         """The names in it, sorted."""

@@ -85,11 +85,9 @@ class Journal:
 
     def has_news(self) -> bool:
         """Whether another process has written to it since this one left the lock."""
-        if self.is_gone():
+        if self._is_torn or self._read(0, _HEADER_SIZE) != self._first or self.is_gone():
             return True
-        if self._is_torn or self._read(0, _HEADER_SIZE) != self._first:
-            return True
-        return bool(self._end) and self._read(self._end, len(self._salt)) == self._salt
+        return bool(self._end) and os.pread(self._descriptor, 16, self._end) == self._salt
 
     def append(self, first: int, entries: Sequence[Entry]) -> None:
         """Make entries durable, from position ``first`` on; ``StoreUnavailable``: none is."""

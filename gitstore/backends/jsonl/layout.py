@@ -33,6 +33,7 @@ stays.
 
 from __future__ import annotations
 
+import functools
 import re
 from datetime import date
 from typing import NamedTuple
@@ -75,6 +76,7 @@ def data_file(stream_id: str, time: str) -> str:
     return f"{time[:10]}/{encode_name(stream_id)}{DATA_SUFFIX}"
 
 
+@functools.lru_cache(1_024)
 def index_files(kind: str) -> tuple[str, str]:
     """The two indexes that list an event of this type, relative to the layout."""
     return f"{INDEXES}/{BY_STREAM}", f"{INDEXES}/{BY_TYPE}/{encode_name(kind)}.idx"

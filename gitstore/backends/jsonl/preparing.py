@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from contextlib import suppress
 
+from gitstore.backends.disk.files import file_identity
 from gitstore.backends.jsonl.folders import Folder
 from gitstore.backends.jsonl.index import INDEX, Index
 from gitstore.backends.jsonl.layout import BY_STREAM, INDEXES, is_day
@@ -32,7 +33,7 @@ def prepare(parts: Parts, state: LiveState | None) -> None:
         state = parts.state
     journaled = replay(parts)
     try:
-        if parts.index.is_new() and not parts.filing.last()[0]:
+        if parts.index.is_new() and _is_empty(parts):
             parts.index.create(parts.state)
         if state is None or not parts.index.is_known():
             raise StoreCorrupted("its indexes are missing, or of another version")
@@ -105,6 +106,8 @@ def _prepare_again(parts: Parts) -> None:
         fresh = [entry for entry in parts.tail.entries if entry.row.position > last]
         if fresh:
             parts.index.take_in(fresh, 0)
+    if file_identity(parts.index.path) != parts.index.file.identity:
+        parts.index.file.reopen()
     parts.filing.forget()
     parts.journal.reopen(parts.indexes)
     parts.tail.restart(0)

@@ -55,7 +55,7 @@ def recover(parts: Parts, journaled: Sequence[Entry]) -> None:
         index.note_through(end)
     last, end = filing.last()
     filing.cut(end)
-    _read_into_index(parts, last)
+    read_into_index(parts, last)
     filing.take_over()
     parts.tail.restart(last)
 
@@ -76,7 +76,7 @@ def catch_up(parts: Parts) -> None:
     if fresh and fresh[0].row.position == tail.last + 1:
         tail.add(fresh)
     elif last > tail.last:  # the journal was begun anew meanwhile
-        _read_into_index(parts, last)
+        read_into_index(parts, last)
         tail.restart(last)
     elif last < tail.last:
         raise StoreCorrupted(f"{parts.where}/{BY_STREAM_FILE} was cut")
@@ -109,8 +109,11 @@ def settle(parts: Parts) -> None:
     parts.journal.begin_anew()
 
 
-def _read_into_index(parts: Parts, last: int) -> None:
-    """Put into ``index.db`` what ``by-stream.idx`` lists after it, up to position ``last``."""
+def read_into_index(parts: Parts, last: int) -> None:
+    """Put into ``index.db`` what ``by-stream.idx`` lists after it, up to position ``last``.
+
+    ``StoreCorrupted`` where it does not list them all.
+    """
     _, through, has = parts.index.noted()
     if has > last:
         raise StoreCorrupted(f"{parts.where}/{BY_STREAM_FILE} lacks events that the index has")

@@ -40,7 +40,7 @@ def restore_lines(parts: Parts, comparison: Comparison, damage: Sequence[Oddity]
         missing.setdefault(data_file(row.stream_id, row.timestamp), []).append(row)
     spoilt: dict[str, set[int]] = {}
     for odd in damage:
-        if odd.verdict == "zeros" or odd.line.file in missing:
+        if odd.verdict == "zeros" or _is_remnant(odd, missing.get(odd.line.file, [])):
             spoilt.setdefault(odd.line.file, set()).add(odd.line.offset)
     files = sorted(missing.keys() | spoilt.keys())
     for file in files:
@@ -49,6 +49,13 @@ def restore_lines(parts: Parts, comparison: Comparison, damage: Sequence[Oddity]
         _restore(parts, file, rows, spoilt.get(file, set()))
     parts.filing.forget()
     return files
+
+
+def _is_remnant(odd: Oddity, missing: Sequence[Row]) -> bool:
+    """Whether this may be what is left of a missing line; else it is somebody's."""
+    if odd.verdict == "torn":
+        return any(line_of(row).startswith(odd.line.text.rstrip(b"\0")) for row in missing)
+    return bool(missing)
 
 
 def _restore(parts: Parts, file: str, rows: list[Row], spoilt: set[int]) -> None:

@@ -174,18 +174,22 @@ class JsonlEventStore(BaseEventStore):
         return verify(self._parts, repair=repair, deep=deep, progress=progress)
 
     def close(self) -> None:
-        if self._closed.is_set():
+        if not self._end():
             return
-        self._closed.set()
-        atexit.unregister(self._at_exit)
-        if os.getpid() != self._process:
-            return  # what is open is the parent's
         parts = self._parts
         try:
             with writing_errors_told(str(parts.where)), parts.lock.held():
                 _put_in_last_place(parts)
         finally:
             parts.close()
+
+    def _end(self) -> bool:
+        """Take no more calls; whether what is open is to be given back now."""
+        if self._closed.is_set():
+            return False
+        self._closed.set()
+        atexit.unregister(self._at_exit)
+        return os.getpid() == self._process  # else it is the parent's
 
     def _append(
         self, proposals: list[Proposal], expected: Mapping[str, ExpectedVersion]

@@ -47,28 +47,35 @@ def verify(
     """
     tell = progress or silent
     with parts.lock.held():
-        found = list(_check(parts, tell, deep=deep))
+        found = list(_check_all(parts, tell, deep=deep))
         repaired: list[Finding] = []
         if repair and any(finding.repairable for finding in found):
             make_anew(parts, _error(found))
-            left = list(_check(parts, tell, deep=deep))
+            left = list(_check_all(parts, tell, deep=deep))
             repaired = [finding for finding in found if finding not in left]
             found = left
         events, streams = parts.index.counts()
         return VerifyReport(tuple(found), events, streams, repaired=tuple(repaired))
 
 
-def _check(parts: Parts, tell: Progress, *, deep: bool) -> Iterator[Finding]:
+def _check_all(parts: Parts, tell: Progress, *, deep: bool) -> Iterator[Finding]:
+    """Bring everything up, then ``check``."""
     try:
         keep_up(parts)
         bring_up(parts)
-        damage = list(_of_table(parts.index, deep=deep))
-        if not damage:
+        if not any(_of_table(parts.index, deep=False)):
             with LayoutReader(parts.where) as reader:
                 take_in(parts, [name for name, _ in reader.data_files()])
             settle(parts)
     except StoreCorrupted as error:
-        damage = [Finding("index", str(error), repairable=True, place=_INDEX)]
+        yield Finding("index", str(error), repairable=True, place=_INDEX)
+    else:
+        yield from check(parts, tell, deep=deep)
+
+
+def check(parts: Parts, tell: Progress, *, deep: bool) -> Iterator[Finding]:
+    """Hold files and indexes against each other, as they are."""
+    damage = list(_of_table(parts.index, deep=deep))
     yield from damage
     if damage:
         return  # it is what all else is held against

@@ -145,9 +145,11 @@ class Writer:
         """Where the next line of a data file begins; what others wrote there is taken in."""
         filing = self._parts.filing
         file = filing.open(name)
+        size = file.size()
+        if size == file.known:
+            return size
         if file.known < 0:
             file.known = self._known_size(name)
-        size = file.size()
         if size < file.known:  # removed, replaced by another, or cut
             restore(self._parts)
             file = filing.open(name)
