@@ -18,9 +18,10 @@ from typing import TypeVar
 from programs import PROGRAMS, program, say
 
 from gitstore import DomainEvent, EventStoreError, RecordedEvent, StoreUnavailable, open_store
+from gitstore.sync import copying
 from tests.backends.dying import STEPS, Tell, die_at, everywhere, fail_at
 from tests.backends.survival.powercut import Disk
-from tests.backends.survival.witness import address, promise
+from tests.backends.survival.witness import address, promise, source_of
 
 T = TypeVar("T")
 Acked = Callable[[Iterable[RecordedEvent]], None]
@@ -170,6 +171,15 @@ def repair(where: str, acked: Acked) -> None:
     with open_store(where) as opened:
         assert opened.verify(repair=True).ok
         acked(opened.read_all())
+
+
+@scenario
+def copied(where: str, acked: Acked) -> None:
+    """Copy the store of the other kind, which lies beside this one, in batches of some events."""
+    copying.CHUNK = 16
+    with open_store(source_of(where), create=False) as source, open_store(where) as target:
+        copying.copy(source, target)
+        acked(target.read_all())
 
 
 @scenario

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from gitstore import open_store
+from gitstore.sync.copying import copy
 from tests.backends.survival.deaths import check_all, struck
-from tests.backends.survival.witness import address, filled
+from tests.backends.survival.witness import address, assert_sound, filled, promise, source_of
 
 
 @pytest.mark.parametrize("name", ["write", "batch"])
@@ -37,3 +39,24 @@ def test_death_at_any_step_of_opening_what_a_killed_writer_left(place: Path, kin
     last = struck("crash_everywhere", kind, template, "batch", 1)[-2]  # all but closed
     deaths = struck("crash_everywhere", kind, last.folder, "read", 1)
     check_all(kind, deaths, [*before, *last.acknowledged])
+
+
+def test_death_at_any_step_of_a_copy(place: Path, kind: str) -> None:
+    """Kill -9 of a copy leaves a whole beginning; run again, it has everything, and once."""
+    template = place / "template"
+    template.mkdir()
+    source = source_of(address(kind, template))
+    before = filled(source, 50, 7)
+    deaths = struck("crash_everywhere", kind, template, "copied", 1)
+    failures = []
+    for death in deaths:
+        where = address(kind, death.folder)
+        try:
+            with open_store(source_of(where)) as given, open_store(where) as target:
+                there = [promise(event) for event in target.read_all()]
+                assert there == before[: len(there)]
+                copy(given, target)
+            assert_sound(where, before)
+        except Exception as error:  # noqa: BLE001 - all steps are to be named, not the first
+            failures.append(f"killed before {death.step}: {type(error).__name__}: {error!s:.400}")
+    assert not failures, f"{len(failures)} of {len(deaths)}:\n" + "\n".join(failures)
