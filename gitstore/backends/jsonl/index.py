@@ -103,6 +103,11 @@ class Index(EventTable):
         self.insert([entry.row for entry in entries], note)
 
     @reports_damage
+    def notes(self) -> tuple[str, ...]:
+        """Sentences about lines of others that are no events."""
+        return tuple(oddlines.notes_of_odd(self.file.get()))
+
+    @reports_damage
     def known_texts(self) -> list[tuple[str, int]]:
         """Each index of a type, and the least bytes it must have."""
         return self.file.get().execute("SELECT name, size FROM texts").fetchall()

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
 
 from gitstore.backends.jsonl.lines import Line
 
@@ -26,13 +25,6 @@ CREATE TABLE odd(
 CREATE INDEX odd_waiting ON odd(stream_id, version) WHERE stream_id IS NOT NULL;
 """
 _AT_ONCE = 1_000
-
-
-class OddLine(NamedTuple):
-    """A line that is no part of the store, and why; ``place``: ``FILE:LINE``, in the layout."""
-
-    place: str
-    reason: str
 
 
 def note_odd(
@@ -54,17 +46,16 @@ def forget_file(db: sqlite3.Connection, file: str) -> None:
     db.execute("DELETE FROM odd WHERE file = ?", (file,))
 
 
-def odd_lines(db: sqlite3.Connection, limit: int = _AT_ONCE) -> Iterator[OddLine]:
-    """The odd lines, by file and line."""
-    rows = db.execute("SELECT file, line, reason FROM odd ORDER BY file, line LIMIT ?", (limit,))
-    for file, number, reason in rows.fetchall():
-        yield OddLine(f"{file}:{number}", reason)
-
-
-def count_odd(db: sqlite3.Connection) -> tuple[int, int]:
-    """How many lines are odd, and how many of them wait."""
-    odd, waiting = db.execute("SELECT count(*), count(stream_id) FROM odd").fetchone()
-    return odd, waiting
+def notes_of_odd(db: sqlite3.Connection) -> Iterator[str]:
+    """A sentence about the odd lines there are, of each kind; none where there are none."""
+    kinds = (("IS NULL", "no part of the store"), ("IS NOT NULL", "waiting for a version before"))
+    for condition, what in kinds:
+        found = f"FROM odd WHERE stream_id {condition}"
+        count = db.execute(f"SELECT count(*) {found}").fetchone()[0]
+        first = db.execute(f"SELECT file, line, reason {found} ORDER BY 1, 2 LIMIT 1").fetchall()
+        for file, line, reason in first:
+            lines = "1 line is" if count == 1 else f"{count:,} lines are"
+            yield f"{lines} {what}, {file}:{line} first: {reason}"
 
 
 def ready_lines(db: sqlite3.Connection) -> Sequence[Line]:

@@ -21,7 +21,8 @@ from gitstore.backends.jsonl.folders import Folder
 from gitstore.backends.jsonl.former import former_part
 from gitstore.backends.jsonl.index import INDEX, Index
 from gitstore.backends.jsonl.journal import Journal
-from gitstore.backends.jsonl.layout import INDEXES
+from gitstore.backends.jsonl.layout import BY_STREAM, INDEXES
+from gitstore.backends.jsonl.layoutreading import LayoutReader
 from gitstore.backends.jsonl.parts import Parts
 from gitstore.backends.jsonl.recovery import read_into_index
 from gitstore.backends.jsonl.state import LiveState
@@ -54,7 +55,10 @@ class _ReadFolder(Folder):
         return self.open_to_read(name), False
 
     def open_to_write(self, name: str) -> int:
-        return self.open_to_read(name)
+        try:
+            return self.open_to_read(name)
+        except FileNotFoundError:  # a layout of the former version has no journal
+            return os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
 
 
 class ReadOnlyJsonlStore(JsonlEventStore):
@@ -156,6 +160,9 @@ def _fill(parts: Parts) -> None:
         _bring_up(parts)
     except (StoreCorrupted, FileNotFoundError) as error:
         raise _not_readable(parts.where, str(error)) from error
+    with LayoutReader(parts.where) as reader:
+        if not parts.index.last_position() and any(size for _, size in reader.data_files()):
+            raise _not_readable(parts.where, f"{BY_STREAM} lists nothing")
 
 
 def _bring_up(parts: Parts) -> None:

@@ -165,6 +165,7 @@ class JsonlEventStore(BaseEventStore):
             streams,
             unflushed=self._parts.journal.count,
             size=_size_of(where),
+            notes=self._parts.index.notes(),
         )
 
     def verify(

@@ -226,3 +226,18 @@ def test_names_that_no_layout_has_are_passed_over(store: BaseEventStore, where: 
     append_by_shell(where / DAY / "README.md", b"hello\n")
     time.sleep(0.3)
     assert store.last_position() == 3
+
+
+def test_status_tells_of_lines_that_are_no_events(store: BaseEventStore, where: Path) -> None:
+    """How many there are of each kind, and the first of them by file and line."""
+    assert store.status().notes == ()
+    append_by_shell(where / FILE, line(9, 1) + line(10, 1) + line(11, 5))
+    time.sleep(0.3)
+    taken = "task-1@1 comes after version 3, which is recorded"
+    assert store.status().notes == (
+        f"2 lines are no part of the store, {FILE}:4 first: {taken}",
+        f"1 line is waiting for a version before, {FILE}:6 first: task-1@5 waits for task-1@4",
+    )
+    store.append(event(4))
+    store.verify()
+    assert len(store.status().notes) == 1

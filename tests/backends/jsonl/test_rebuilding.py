@@ -240,7 +240,7 @@ def peak_of_rebuild(where: Path, events: int) -> int:
 
 
 def test_memory_stays_bounded(tmp_path: Path) -> None:
-    """Four times the events take no more memory, but for some bytes each."""
-    small = peak_of_rebuild(tmp_path / "small", 6_000)
-    large = peak_of_rebuild(tmp_path / "large", 24_000)
-    assert large - small < 18_000 * 100
+    """Three times the events take no more memory, but for some bytes each."""
+    small = peak_of_rebuild(tmp_path / "small", 4_000)
+    large = peak_of_rebuild(tmp_path / "large", 12_000)
+    assert large - small < 8_000 * 100
