@@ -18,9 +18,10 @@ from typing import TypeVar
 from programs import PROGRAMS, program, say
 
 from gitstore import DomainEvent, EventStoreError, RecordedEvent, StoreUnavailable, open_store
-from tests.backends.dying import Tell, die_at, everywhere, fail_at
+from gitstore.sync import copying
+from tests.backends.dying import STEPS, Tell, die_at, everywhere, fail_at
 from tests.backends.survival.powercut import Disk
-from tests.backends.survival.witness import address, promise
+from tests.backends.survival.witness import address, promise, source_of
 
 T = TypeVar("T")
 Acked = Callable[[Iterable[RecordedEvent]], None]
@@ -34,9 +35,13 @@ def scenario(function: Scenario) -> Scenario:
     return function
 
 
-def settle_often() -> None:
-    """Have the JSONL store do each few events what it does each few thousand."""
-    from gitstore.backends.jsonl import recording  # once what it syncs with is wrapped
+def load_stores() -> None:
+    """Import what the children need, once what it syncs with is wrapped.
+
+    The JSONL store then does each few events what it does each few thousand.
+    """
+    import gitstore.backends.sqlite.store  # noqa: F401
+    from gitstore.backends.jsonl import recording, store  # noqa: F401
 
     recording._SETTLE_EVENTS = 20
 
@@ -56,10 +61,11 @@ def crash_everywhere(kind: str, template: str, folder: str, name: str, every: in
     def struck(k: int, tell: Tell) -> None:
         logging.disable(logging.CRITICAL)
         shutil.copytree(template, Path(folder, str(k)))
-        die_at(k, tell).install()
-        settle_often()
+        die_at(k, tell)
         SCENARIOS[name](address(kind, Path(folder, str(k))), _acked(tell))
 
+    STEPS.install()
+    load_stores()
     for k, told in everywhere(struck, every):
         say([k, *_sorted_out(told)])
 
@@ -77,14 +83,15 @@ def fail_everywhere(
         logging.disable(logging.CRITICAL)
         place = Path(folder, str(k))
         shutil.copytree(template, place)
-        fail_at(k, k + steps - 1, tell).install()
-        settle_often()
+        fail_at(k, k + steps - 1, tell)
         try:
             SCENARIOS[name](address(kind, place), _acked(tell))
         except Exception as error:  # noqa: BLE001 - judged by the test
             hint = error.hint if isinstance(error, EventStoreError) else None
             tell("error", [type(error).__name__, str(error), hint])
 
+    STEPS.install()
+    load_stores()
     for k, told in everywhere(struck, every):
         say([k, *_sorted_out(told)])
 
@@ -118,7 +125,7 @@ def cut_power(kind: str, template: str, folder: str, seed: int, turns: int) -> N
 
     disk = Disk(place, maybe_cut)
     disk.install()
-    settle_often()
+    load_stores()
     with open_store(address(kind, place)) as store:
         for turn in range(turns):
             size = chance.choice((1, 1, 1, 1, 3, 40))
@@ -164,6 +171,15 @@ def repair(where: str, acked: Acked) -> None:
     with open_store(where) as opened:
         assert opened.verify(repair=True).ok
         acked(opened.read_all())
+
+
+@scenario
+def copied(where: str, acked: Acked) -> None:
+    """Copy the store of the other kind, which lies beside this one, in batches of some events."""
+    copying.CHUNK = 16
+    with open_store(source_of(where), create=False) as source, open_store(where) as target:
+        copying.copy(source, target)
+        acked(target.read_all())
 
 
 @scenario

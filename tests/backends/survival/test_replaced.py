@@ -112,16 +112,20 @@ def test_files_of_a_layout_deleted_under_a_store(
     where = address("jsonl", place)
     acks = filled(where)
     # Where the store finds the lock or the whole folder gone, its end is refused too.
-    with contextlib.suppress(StoreUnavailable), open_store(where) as store:
-        with contextlib.suppress(StoreUnavailable), open_store(where) as other:
+    with contextlib.ExitStack() as ends:
+        stores = []
+        for _ in range(2):
+            ends.enter_context(contextlib.suppress(StoreUnavailable))
+            stores.append(ends.enter_context(open_store(where)))
+        store, other = stores
+        acks += appended(store, 1)
+        REMOVALS[removed](path_of(where))
+        acks += appended(store, 2)
+        if beside:
+            acks += appended(other, 1)
             acks += appended(store, 1)
-            REMOVALS[removed](path_of(where))
-            acks += appended(store, 2)
-            if beside:
-                acks += appended(other, 1)
-                acks += appended(store, 1)
-            with contextlib.suppress(EventStoreError):
-                assert_whole(list(other.read_all()), acks)
+        with contextlib.suppress(EventStoreError):
+            assert_whole(list(other.read_all()), acks)
     with open_store(where) as again:
         again.verify(repair=True)
     kept = {ack["id"]: ack for ack in acks}

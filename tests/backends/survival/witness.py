@@ -27,6 +27,12 @@ def path_of(where: str) -> Path:
     return Path(where.partition(":")[2])
 
 
+def source_of(where: str) -> str:
+    """The store of the other kind in the same folder, where there is one to copy from."""
+    kind, _, path = where.partition(":")
+    return f"{'jsonl' if kind == 'sqlite' else 'sqlite'}:{Path(path).with_name('source')}"
+
+
 def promise(recorded: RecordedEvent) -> Ack:
     """What an append promised about an event, as JSON gives it back."""
     given: Ack = json.loads(recorded.event.to_json())
