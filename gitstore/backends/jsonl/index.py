@@ -9,12 +9,12 @@ again.
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from gitstore.backends.disk.connections import Connection
+from gitstore.backends.disk.files import file_identity
 from gitstore.backends.jsonl import oddlines
 from gitstore.backends.jsonl.entries import Entry, by_file
 from gitstore.backends.jsonl.state import LiveState
@@ -41,7 +41,6 @@ class Index(EventTable):
 
     def __init__(self, path: Path, *, wal: bool, read_only: bool = False) -> None:
         super().__init__(TableFile(path, synchronous="NORMAL", wal=wal, read_only=read_only))
-        self._name = str(path)
 
     def create(self, state: LiveState) -> None:
         """Make the tables of an index that has nothing yet."""
@@ -70,13 +69,8 @@ class Index(EventTable):
         } <= set(self.file.tables())
 
     def is_replaced(self) -> bool:
-        """Whether the file was removed, or another process made one anew; 1 µs."""
-        opened = self.file.identity
-        try:
-            found = os.stat(self._name)  # noqa: PTH116 - before each append: a third of Path.stat
-        except FileNotFoundError:
-            return opened != (0, 0)
-        return opened not in ((found.st_dev, found.st_ino), (0, 0))
+        """Whether the file was removed, or another process made one anew."""
+        return self.file.identity not in ((0, 0), file_identity(self.path))
 
     @reports_damage
     def noted(self) -> tuple[str, int, int]:

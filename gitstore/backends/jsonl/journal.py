@@ -85,7 +85,7 @@ class Journal:
 
     def has_news(self) -> bool:
         """Whether another process has written to it since this one left the lock."""
-        if self._is_torn or self._read(0, _HEADER_SIZE) != self._first or self.is_gone():
+        if self._is_torn or self._read(0, _HEADER_SIZE) != self._first:
             return True
         return bool(self._end) and os.pread(self._descriptor, 16, self._end) == self._salt
 

@@ -15,7 +15,7 @@ from gitstore.backends.jsonl.former import former_part
 from gitstore.backends.jsonl.index import INDEX, Index
 from gitstore.backends.jsonl.journal import Journal
 from gitstore.backends.jsonl.layout import INDEXES, is_day
-from gitstore.backends.jsonl.parts import Parts
+from gitstore.backends.jsonl.parts import LOCK, Parts
 from gitstore.backends.jsonl.preparing import prepare, state_of
 from gitstore.backends.jsonl.state import LiveState
 from gitstore.backends.jsonl.tail import Tail
@@ -23,8 +23,6 @@ from gitstore.backends.jsonl.watching import Watch
 from gitstore.backends.stamping import Stamper
 from gitstore.core.canonical import JSON
 from gitstore.core.errors import StoreNotFound, StoreUnavailable
-
-LOCK = ".lock"
 
 
 def open_parts(
@@ -75,7 +73,6 @@ def _prepared(
         root,
         indexes,
         lock,
-        str(where / INDEXES / LOCK),
         Journal(indexes),
         Filing(root),
         index,

@@ -65,24 +65,33 @@ def state_of(indexes: Folder, index: Index) -> LiveState | None:
         raise
 
 
+def is_current(parts: Parts) -> bool:
+    """Whether nobody has written or replaced anything; exact under the lock, safe without it."""
+    return parts.look_around() == parts.surroundings and not has_news(parts)
+
+
 def keep_up(parts: Parts) -> None:
     """Take over what others have done since this process left the lock."""
+    if not is_current(parts):
+        surroundings = parts.look_around()
+        _keep_up(parts)
+        parts.surroundings = surroundings
+
+
+def _keep_up(parts: Parts) -> None:
     if not parts.is_in_place():
         raise StoreUnavailable(
             f"{parts.where}/{INDEXES} was removed or replaced while the store was open",
             hint="Close the store and open it again: what is recorded is in the data files.",
         )
-    is_replaced = parts.index.is_replaced()
-    if not (is_replaced or has_news(parts)):
+    if any((parts.index.is_replaced(), parts.journal.is_gone(), parts.filing.is_replaced())):
+        _prepare_again(parts)
         return
-    if not (is_replaced or parts.journal.is_gone() or parts.filing.is_replaced()):
-        try:
-            catch_up(parts)
-        except StoreCorrupted as error:
-            _LOG.warning("%s is looked through: %s", parts.where, error)
-        else:
-            return
-    _prepare_again(parts)
+    try:
+        catch_up(parts)
+    except StoreCorrupted as error:
+        _LOG.warning("%s is looked through: %s", parts.where, error)
+        _prepare_again(parts)
 
 
 def restore(parts: Parts) -> None:

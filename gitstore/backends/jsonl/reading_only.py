@@ -122,7 +122,6 @@ def _parts(where: Path, scratch: Path) -> Parts:
             root,
             indexes,
             FileLock(scratch / LOCK),
-            str(scratch / LOCK),
             Journal(indexes),
             Filing(root),
             Index(scratch / INDEX, wal=False),

@@ -14,8 +14,8 @@ from pathlib import Path
 from gitstore.backends.jsonl.folders import writing_errors_told
 from gitstore.backends.jsonl.making import open_parts
 from gitstore.backends.jsonl.parts import Parts
-from gitstore.backends.jsonl.preparing import keep_up
-from gitstore.backends.jsonl.recovery import bring_up, has_news, settle
+from gitstore.backends.jsonl.preparing import is_current, keep_up
+from gitstore.backends.jsonl.recovery import bring_up, settle
 from gitstore.backends.jsonl.takingin import take_in
 from gitstore.backends.jsonl.verifying import verify
 from gitstore.backends.jsonl.writing import Writer
@@ -211,7 +211,7 @@ class JsonlEventStore(BaseEventStore):
         self._check_open()
         parts = self._parts
         changed = parts.watch.changed() if self._takes_events and parts.watch.is_due() else []
-        if changed or parts.tail.entries or has_news(parts) or parts.index.is_replaced():
+        if changed or parts.tail.entries or not is_current(parts):
             with writing_errors_told(str(parts.where)), parts.lock.held():
                 keep_up(parts)
                 if changed:
