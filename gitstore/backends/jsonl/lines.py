@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import functools
 import os
 import shutil
 import tempfile
@@ -21,6 +22,11 @@ MAX_LINE = 256 * 1024 * 1024
 _GZIP = b"\x1f\x8b"
 _SPOOL_IN_MEMORY = 8 * 1024 * 1024
 _LINE = b'{"id":%b,"streamId":%b,"type":%b,"version":%d,"timestamp":"%b","data":%b,"metadata":%b}\n'
+
+
+@functools.lru_cache(1_024)
+def _text(name: str) -> bytes:
+    return orjson.dumps(name)
 
 
 class Line(NamedTuple):
@@ -126,8 +132,8 @@ def encode_parts(
     """``encode_line`` of what a store keeps of an event; ``data`` and ``metadata`` canonical."""
     return _LINE % (
         orjson.dumps(event_id),
-        orjson.dumps(stream_id),
-        orjson.dumps(kind),
+        _text(stream_id),
+        _text(kind),
         version,
         time.encode(),
         data,
