@@ -7,6 +7,7 @@ the journal comes first, because what it has is recorded, whatever the files say
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from contextlib import suppress
 
 from gitstore.backends.jsonl.folders import Folder
@@ -40,12 +41,14 @@ def prepare(parts: Parts, state: LiveState | None) -> None:
             raise StoreCorrupted(f"{INDEX} is of another store")
         recover(parts, journaled)
         _check_ends(parts)
-        _check_data(parts)
+        sizes = _sizes(parts)
+        _check_data(parts, sizes)
     except StoreCorrupted as error:
         make_anew(parts, error)
+        sizes = _sizes(parts)
     if journaled:
         settle(parts)
-    take_in(parts, _unseen(parts))
+    take_in(parts, _unseen(parts, sizes))
 
 
 def state_of(indexes: Folder, index: Index) -> LiveState | None:
@@ -148,20 +151,24 @@ def _check_ends(parts: Parts) -> None:
             raise StoreCorrupted(f"{name} does not list all events of its type")
 
 
-def _check_data(parts: Parts) -> None:
+def _check_data(parts: Parts, sizes: Mapping[str, int]) -> None:
     """``StoreCorrupted`` where a data file was removed or cut."""
-    with LayoutReader(parts.where) as reader:
-        sizes = dict(reader.data_files())
-    for name, (size, _) in parts.index.known_files().items():
-        if sizes.get(name, 0) < size:
-            raise StoreCorrupted(f"{name} was cut: it has {sizes.get(name, 0):,} of {size:,} bytes")
+    for name, (known, _) in parts.index.known_files().items():
+        size = sizes.get(name, 0)
+        if size < known:
+            raise StoreCorrupted(f"{name} was cut: it has {size:,} of {known:,} bytes")
 
 
-def _unseen(parts: Parts) -> list[str]:
+def _unseen(parts: Parts, sizes: Mapping[str, int]) -> list[str]:
     """The data files that have another size than the index tells of."""
     known = parts.index.known_files()
+    return [name for name, size in sizes.items() if known.get(name, (0, 0))[0] != size]
+
+
+def _sizes(parts: Parts) -> dict[str, int]:
+    """The data files."""
     with LayoutReader(parts.where) as reader:
-        return [name for name, size in reader.data_files() if known.get(name, (0, 0))[0] != size]
+        return dict(reader.data_files())
 
 
 def _is_empty(parts: Parts) -> bool:
