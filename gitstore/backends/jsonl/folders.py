@@ -10,6 +10,7 @@ import contextlib
 import errno
 import os
 import shutil
+import sqlite3
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -181,9 +182,10 @@ def writing_errors_told(path: str) -> Iterator[None]:
     """Tell of a full disk or missing leave in the layout's words."""
     try:
         yield
-    except OSError as error:
-        where = error.filename if isinstance(error.filename, str) else ""
+    except (OSError, sqlite3.Error) as error:
+        where = getattr(error, "filename", None) or ""
         raise StoreUnavailable(
-            f"{path} cannot be written: {where + ': ' if where else ''}{error.strerror}",
+            f"{path} cannot be written: {where}{': ' if where else ''}"
+            f"{getattr(error, 'strerror', None) or error}",
             hint="Remove the cause and run it again: it goes on where it stopped.",
         ) from error
