@@ -36,13 +36,9 @@ from gitstore.core.errors import StoreUnavailable
 JOURNAL = "journal"
 _HEADER = b"%b %019d %09d %012d %08x\n"
 _HEADER_SIZE = 16 + 1 + 19 + 1 + 9 + 1 + 12 + 1 + 8 + 1
-_UNCHECKED = 16 + 1 + 19 + 1 + 9 + 1 + 12
-_GROWTH = 1024 * 1024
-_GROW_FROM = 8
-"""Blobs; a process that appends an event or two need not make room for thousands."""
 
-_DURABLE: int = getattr(os, "RWF_DSYNC", 0)
-"""Linux: one call that returns when what it wrote is on the disk, a fifth faster than two."""
+# fdatasync alone spares the times of the file; on macOS only F_FULLFSYNC reaches the disk.
+_sync = os.fdatasync if sys.platform == "linux" else sync_file
 
 
 class Journal:
@@ -60,8 +56,6 @@ class Journal:
         self._salt = b""
         self._first = b""
         self._end = 0
-        self._blobs = 0
-        self._room = 0
         self._is_torn = False
         self.count = 0
         """Events in it, as far as this process knows."""
@@ -98,8 +92,8 @@ class Journal:
         header = _header(salt, first, len(entries), body)
         try:
             self._wipe_torn()
-            self._make_room(_HEADER_SIZE + len(body))
-            _write_durably(self._descriptor, header + body, self._end)
+            _write_at(self._descriptor, header + body, self._end)
+            _sync(self._descriptor)
         except OSError as error:
             self._is_torn = True
             with contextlib.suppress(OSError):  # tried again before anything else is done
@@ -120,7 +114,7 @@ class Journal:
         """
         self._wipe_torn()
         if not self._end or self._read(0, _HEADER_SIZE) != self._first:
-            self._end = self._blobs = self.count = self.last = 0
+            self._end = self.count = self.last = 0
             self._first = self._read(0, _HEADER_SIZE)
             self._salt = self._first[:16]
         while blob := self._blob(self._end):
@@ -144,13 +138,12 @@ class Journal:
         self._end = 0
         self._cut()
         self._salt = self._first = b""
-        self._blobs = self.count = self.last = 0
+        self.count = self.last = 0
 
     def shrink(self) -> None:
         """Give back the room, where it is empty."""
         if not self._end:
             os.ftruncate(self._descriptor, 0)
-            self._room = 0
 
     def forget_for_good(self) -> None:
         """``begin_anew``, durable: no power cut brings back what was in it."""
@@ -160,7 +153,6 @@ class Journal:
 
     def _take_over(self, size: int, first: int, count: int) -> None:
         self._end += size
-        self._blobs += 1
         self.count += count
         self.last = first + count - 1
 
@@ -180,16 +172,6 @@ class Journal:
         if len(body) < size or _header(self._salt, first, count, body) != header:
             return None
         return first, _entries(body, first), _HEADER_SIZE + size
-
-    def _make_room(self, size: int) -> None:
-        """Have zeros to write over: then an append need not make the file's new length durable."""
-        if self._blobs < _GROW_FROM or self._end + size <= self._room:
-            return
-        with contextlib.suppress(OSError):  # a blob that finds no room says so itself
-            zeros = bytes(size + _GROWTH)
-            _write_at(self._descriptor, zeros, self._end)
-            self._room = self._end + len(zeros)
-            sync_file(self._descriptor)
 
     def _cut(self) -> None:
         """Wipe the header at the end, so that no blob begins there."""
@@ -220,16 +202,6 @@ def _entries(body: bytes, first: int) -> list[Entry]:
         row = own_row_of(position, line + b"\n", f"{JOURNAL}, position {position}")
         entries.append(Entry(row, name, int(offset), line + b"\n"))
     return entries
-
-
-def _write_durably(descriptor: int, content: bytes, offset: int) -> None:
-    if sys.platform == "linux" and os.pwritev(descriptor, [content], offset, _DURABLE) == len(
-        content
-    ):
-        return
-    # On macOS only F_FULLFSYNC reaches the disk; and what was written in part ends in an error.
-    _write_at(descriptor, content, offset)
-    sync_file(descriptor)
 
 
 def _write_at(descriptor: int, content: bytes, offset: int) -> None:

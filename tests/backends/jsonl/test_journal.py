@@ -131,11 +131,11 @@ def test_a_failed_append_leaves_nothing(
     """An append that was told to have failed is not found by anybody, and the next one goes on."""
     journal.append(1, entries(1))
 
-    def full(descriptor: int, content: bytes, offset: int) -> None:
+    def full(descriptor: int) -> None:
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr("gitstore.backends.jsonl.journal._write_durably", full)
+        patch.setattr("gitstore.backends.jsonl.journal._sync", full)
         with pytest.raises(StoreUnavailable, match="No space left"):
             journal.append(2, entries(2, 50))
     assert read(folder) == [1]
