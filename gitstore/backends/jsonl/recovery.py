@@ -91,10 +91,13 @@ def catch_up(parts: Parts) -> None:
 
 def finish(parts: Parts) -> None:
     """File what the journal has and ``by-stream.idx`` does not list yet."""
-    last = parts.filing.last()[0]
+    last, tail = parts.filing.last()[0], parts.tail
     if parts.journal.last > last:
-        every = (entry for blob in parts.journal.every() for entry in blob)
-        parts.filing.mend([entry for entry in every if entry.row.position > last])
+        entries = [entry for entry in tail.entries if entry.row.position > last]
+        if tail.last != parts.journal.last or len(entries) != tail.last - last:
+            every = (entry for blob in parts.journal.every() for entry in blob)
+            entries = [entry for entry in every if entry.row.position > last]
+        parts.filing.mend(entries)
     parts.tail.is_behind = False
 
 
