@@ -94,7 +94,7 @@ def _show_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
 @click.option(
     "--store",
     metavar="PATH",
-    help="The event store to use: a path, git:PATH or sqlite:FILE.",
+    help="The event store to use: a path, git:PATH, jsonl:DIR or sqlite:FILE.",
 )
 @click.option("--debug", is_flag=True, help="Show tracebacks (also: SC_EVENTS_DEBUG=1).")
 @click.option(

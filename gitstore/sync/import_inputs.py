@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
+from gitstore.backends.jsonl.layout_order import OrderedLayout
 from gitstore.backends.jsonl.lines import Line, read_lines, seekable, size_of
 from gitstore.sync.forms import JSONL, Form
-from gitstore.sync.layout_order import OrderedLayout
 
 
 @dataclass(frozen=True, slots=True)

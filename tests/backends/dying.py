@@ -8,12 +8,11 @@ from __future__ import annotations
 import errno
 import json
 import os
-import signal
 import sqlite3
 import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 Told = list[list[Any]]
 """What a struck process said: ``[kind, value]`` each; ``step``: where it was struck."""
@@ -30,7 +29,13 @@ _STEPS = (
 class Steps:
     """Counts the steps of this process that reach the disk, and strikes at some of them."""
 
-    def __init__(self, strike: Callable[[str], None], first: int, last: int) -> None:
+    def __init__(self) -> None:
+        self._strike: Callable[[str], None] = lambda what: None
+        self._first = self._last = -1
+        self._count = 0
+
+    def arm(self, strike: Callable[[str], None], first: int, last: int) -> None:
+        """Strike before these steps, counted from here on."""
         self._strike = strike
         self._first, self._last = first, last
         self._count = 0
@@ -55,17 +60,16 @@ class Steps:
 
         os.open = opening
         if Path("/proc/self/fd").exists():
-            os.write = self._writing(os.write, len)
-            os.pwrite = self._writing(os.pwrite, len)
-            os.writev = self._writing(os.writev, lambda parts: sum(map(len, parts)))
+            os.write = self._writing(os.write)
+            os.pwrite = self._writing(os.pwrite)
         self._install_in_sqlite()
 
-    def _writing(self, really: Callable[..., int], size: Callable[[Any], int]) -> Any:
-        def writing(descriptor: int, content: Any, *rest: Any) -> int:
-            if self._count + 1 == self._first and really is _OS_WRITE and size(content) > 1:
-                _OS_WRITE(descriptor, bytes(content)[: len(content) // 2])
+    def _writing(self, really: Callable[..., int]) -> Any:
+        def writing(descriptor: int, content: Any, *offset: int) -> int:
+            if self._count + 1 == self._first and len(content) > 1:
+                really(descriptor, bytes(content)[: len(content) // 2], *offset)
             self.step(f"write {Path(f'/proc/self/fd/{descriptor}').readlink()}")
-            return really(descriptor, content, *rest)
+            return really(descriptor, content, *offset)
 
         return writing
 
@@ -85,11 +89,11 @@ class Steps:
                 def execute(self, statement: str, *rest: Any) -> sqlite3.Cursor:
                     if statement.lstrip().startswith(_WRITING):
                         steps.step(f"sql {statement[:60]}")
-                    return super().execute(statement, *rest)
+                    return cast("sqlite3.Cursor", super().execute(statement, *rest))
 
                 def executemany(self, statement: str, *rest: Any) -> sqlite3.Cursor:
                     steps.step(f"sql {statement[:60]}")
-                    return super().executemany(statement, *rest)
+                    return cast("sqlite3.Cursor", super().executemany(statement, *rest))
 
                 def close(self) -> None:
                     steps.step("sql close")
@@ -105,17 +109,21 @@ class Steps:
         sqlite3.connect = connecting  # type: ignore[assignment]
 
 
-def die_at(step: int, tell: Tell) -> Steps:
-    """Kill -9 before this step; half of a write is left behind."""
+STEPS = Steps()
+"""Install it before anything is imported that may keep a function of ``os`` by another name."""
+
+
+def die_at(step: int, tell: Tell) -> None:
+    """Be gone before this step, as by kill -9; half of a write is left behind."""
 
     def die(what: str) -> None:
         tell("step", what)
-        os.kill(os.getpid(), signal.SIGKILL)
+        os._exit(0)  # nothing of this process runs any more; the kernel closes its files
 
-    return Steps(die, step, step)
+    STEPS.arm(die, step, step)
 
 
-def fail_at(first: int, last: int, tell: Tell) -> Steps:
+def fail_at(first: int, last: int, tell: Tell) -> None:
     """No space left on the device from one step to another, for whatever needs some."""
 
     def fail(what: str) -> None:
@@ -128,7 +136,7 @@ def fail_at(first: int, last: int, tell: Tell) -> Steps:
         if word in ("write", "open", "mkdir", "fsync", "fdatasync", "link"):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    return Steps(fail, first, last)
+    STEPS.arm(fail, first, last)
 
 
 def in_a_child(run: Callable[[Tell], None]) -> Told:

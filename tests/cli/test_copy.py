@@ -13,7 +13,7 @@ import pytest
 import gitstore
 from tests.cli.conftest import Cli, eventually
 
-KINDS = ("git", "sqlite")
+KINDS = ("git", "sqlite", "jsonl")
 Start = Callable[..., subprocess.Popen[str]]
 
 
@@ -96,7 +96,7 @@ def test_a_place_where_something_else_is_is_left(cli: Cli, history: Path) -> Non
     (cli.cwd / "file").write_text("mine")
     (cli.cwd / "folder").mkdir()
     (cli.cwd / "folder" / "mine").touch()
-    for target in ("file", "sqlite:file", "git:folder", "folder"):
+    for target in ("file", "sqlite:file", "git:folder", "jsonl:folder", "folder"):
         ran = cli("copy", history, target)
         assert (ran.code, ran.out) == (1, ""), target
         assert "Hint: " in ran.err

@@ -27,7 +27,7 @@ from tests.backends.git.witness import reopen
 from tests.sync import programs
 from tests.sync.support import event, exported, memory_store, several
 
-KINDS = ("memory", "git", "sqlite")
+KINDS = ("memory", "git", "sqlite", "jsonl")
 LASTING = KINDS[1:]
 PAIRS = [pytest.param(*pair, id=f"{pair[0]}-{pair[1]}") for pair in product(KINDS, KINDS)]
 Make = Callable[[str, str], BaseEventStore]
@@ -99,7 +99,7 @@ def test_a_copy_of_a_copy_has_the_commits_of_the_first(make: Make) -> None:
     """Round about over every kind of store, into git again."""
     first, last = make("git", "first"), make("git", "last")
     first.append_many([*several(30), *ODD])
-    stores = [first, make("sqlite", "s"), make("memory", "m"), last]
+    stores = [first, make("sqlite", "s"), make("jsonl", "j"), make("memory", "m"), last]
     for source, target in pairwise(stores):
         copy(source, target)
     assert [r.commit for r in last.read_all()] == [r.commit for r in first.read_all()]
@@ -112,7 +112,7 @@ def test_an_empty_store_is_copied_too(make: Make) -> None:
 
 def test_a_store_is_no_copy_of_itself(make: Make) -> None:
     """Also opened twice."""
-    for ours, theirs in (("git", "git"), ("sqlite", "sqlite")):
+    for ours, theirs in (("git", "git"), ("sqlite", "sqlite"), ("jsonl", "jsonl")):
         with pytest.raises(ValueError, match="one store"):
             copy(make(ours, "same" + ours), make(theirs, "same" + theirs))
 

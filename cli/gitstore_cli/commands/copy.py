@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 _EXAMPLES = """\b
 Examples:
   sc-events copy ~/.scopecraft/events.git sqlite:events.db
-  sc-events copy events.git sqlite:events.db --follow
-  sc-events copy sqlite:events.db new.git
+  sc-events copy sqlite:events.db jsonl:events --follow
+  sc-events copy jsonl:events new.git
 
 \b
-Stores are named as with --store: a path, git:PATH or sqlite:FILE.
+Stores are named as with --store: a path, git:PATH, jsonl:DIR or sqlite:FILE.
 
 \b
 Exit codes: 0 both say the same, 3 TO has something that FROM has not."""
@@ -56,7 +56,7 @@ def _place(env: Env, text: str, name: str) -> Place:
     if place.address.kind == "memory":
         raise Usage(
             f"{name} is memory:, which is gone when the command ends",
-            hint="Give a path, git:PATH or sqlite:FILE.",
+            hint="Give a path, git:PATH, jsonl:DIR or sqlite:FILE.",
         )
     return place
 

@@ -10,6 +10,7 @@ import contextlib
 import errno
 import os
 import shutil
+import sqlite3
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -33,7 +34,7 @@ class Folder:
         self._descriptor = descriptor
 
     @classmethod
-    def at(cls, path: Path | str) -> Folder:
+    def at(cls, path: Path | str) -> Self:
         """The directory a user named; links on the way to it are the user's own."""
         return cls(str(path), os.open(path, _FOLDER))
 
@@ -53,6 +54,11 @@ class Folder:
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
+
+    def detach(self) -> int:
+        """The descriptor, which is the caller's from now on."""
+        descriptor, self._descriptor = self._descriptor, -1
+        return descriptor
 
     def names(self) -> list[str]:
         """The names in it, sorted."""
@@ -98,6 +104,10 @@ class Folder:
         except FileNotFoundError:
             return self._open(name, flags | os.O_CREAT | os.O_EXCL), True
 
+    def open_to_write(self, name: str) -> int:
+        """The descriptor of a file in it, made where there is none; it writes at any offset."""
+        return self._open(name, os.O_RDWR | os.O_CREAT)
+
     def read(self, name: str) -> bytes | None:
         """All of a small file in it; ``None`` where there is none."""
         try:
@@ -123,6 +133,16 @@ class Folder:
         """Put a file in it in the place of the other folder's of that name, durable."""
         os.rename(name, name, src_dir_fd=self._descriptor, dst_dir_fd=into._descriptor)
         into.sync()
+
+    def rename(self, name: str, new: str) -> None:
+        """Put a file in it in the place of another, durable."""
+        os.rename(name, new, src_dir_fd=self._descriptor, dst_dir_fd=self._descriptor)
+        self.sync()
+
+    def unlink(self, name: str) -> None:
+        """Remove a file in it; nothing where there is none."""
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(name, dir_fd=self._descriptor)
 
     def remove(self, name: str) -> None:
         """Remove a directory in it with all it holds; nothing where there is none."""
@@ -162,9 +182,10 @@ def writing_errors_told(path: str) -> Iterator[None]:
     """Tell of a full disk or missing leave in the layout's words."""
     try:
         yield
-    except OSError as error:
-        where = error.filename if isinstance(error.filename, str) else ""
+    except (OSError, sqlite3.Error) as error:
+        where = getattr(error, "filename", None) or ""
         raise StoreUnavailable(
-            f"{path} cannot be written: {where + ': ' if where else ''}{error.strerror}",
+            f"{path} cannot be written: {where}{': ' if where else ''}"
+            f"{getattr(error, 'strerror', None) or error}",
             hint="Remove the cause and run it again: it goes on where it stopped.",
         ) from error

@@ -5,39 +5,25 @@
     DIR/2026-11-23/task-AUTH-001.jsonl     the events of one stream on one UTC day
     DIR/indexes/by-stream.idx              where every event stands
     DIR/indexes/by-type/TaskCreated.idx    the same, of one type
-    DIR/indexes/state.json                 how far the layout goes; its writer's own
+    DIR/indexes/state.json                 whose layout it is
 
-The folder is the UTC day of the event's timestamp, four digits of year. Names of streams and types
-are encoded as in refs (FORMAT.md, "Names of refs"); the true ones stand in the lines.
+FORMAT.md beside this module is the normative page: data lines, index lines, the store's own files,
+and what other programs may do.
 
-**A data line** is an event: a JSON object with the keys ``id, streamId, type, version, timestamp,
-data, metadata`` in that order, no spaces, ``data`` and ``metadata`` in canonical JSON, and a line
-feed. Lines are only ever appended, so the versions of a file rise.
+Lines of an index stand in order of position, so a reader finds a position by bisection, seeks, and
+reads one line. Indexes say where to look, and only the data line says what happened.
 
-**An index line** is five fields between tabs and a line feed::
-
-    1201<TAB>2026-11-23T08:00:00.123Z<TAB>task-AUTH-001@3<TAB>2026-11-23/task-AUTH-001.jsonl<TAB>512
-
-- the event's position in the store the layout was made from, in decimal digits;
-- its timestamp; ``<stream>@<version>``, the true name (it may hold ``@``, but no tab);
-- the data file, relative to DIR, with ``/``; the offset of the line's first byte in it, in decimal.
-
-Lines stand in order of position, so a reader finds a position by bisection, seeks, and reads one
-line. Indexes are derived: they say where to look, and only the data line says what happened.
-
-No file is ever shortened, but after a rebase, which gives events other versions: then the layout is
-made anew, and its files replace the old ones, each of them at once. A last line without its line
-feed is being written, or was cut short. A line that its writer does not know is somebody's, and
-stays.
+No data file is ever shortened, but where a layout is made anew, because a rebase gave the events of
+its source other versions: then its files replace the old ones, each of them at once.
 """
 
 from __future__ import annotations
 
+import functools
 import re
 from datetime import date
 from typing import NamedTuple
 
-from gitstore.core.event import RecordedEvent
 from gitstore.core.names import encode_name
 
 INDEXES = "indexes"
@@ -76,15 +62,17 @@ def data_file(stream_id: str, time: str) -> str:
     return f"{time[:10]}/{encode_name(stream_id)}{DATA_SUFFIX}"
 
 
+@functools.lru_cache(1_024)
 def index_files(kind: str) -> tuple[str, str]:
     """The two indexes that list an event of this type, relative to the layout."""
     return f"{INDEXES}/{BY_STREAM}", f"{INDEXES}/{BY_TYPE}/{encode_name(kind)}.idx"
 
 
-def index_line(recorded: RecordedEvent, time: str, file: str, offset: int) -> bytes:
+def index_line(
+    position: int, time: str, stream_id: str, version: int, file: str, offset: int
+) -> bytes:
     """The index line of an event whose data line begins at ``offset`` of ``file``."""
-    stream = f"{recorded.stream_id}@{recorded.version}"
-    return f"{recorded.position}\t{time}\t{stream}\t{file}\t{offset}\n".encode()
+    return f"{position}\t{time}\t{stream_id}@{version}\t{file}\t{offset}\n".encode()
 
 
 def parse_index_line(line: bytes) -> IndexEntry | None:

@@ -6,7 +6,7 @@ import os
 import resource
 from collections import OrderedDict
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -94,10 +94,20 @@ class LayoutReader:
 
     def index_entries(self) -> Iterator[IndexEntry]:
         """What by-stream.idx says; nothing where there is none, damaged lines left out."""
+        for line in self.index_lines():
+            entry = parse_index_line(line)
+            if entry is not None:
+                yield entry
+
+    def index_lines(self, name: str = BY_STREAM) -> Iterator[bytes]:
+        """The lines of a text index, a last one that is torn too; none where there is no index.
+
+        ``name``: relative to the folder of indexes. What has no line feed for 8 KiB comes in parts.
+        """
         with suppress(FileNotFoundError), self._root.folder(INDEXES) as folder:
-            descriptor = folder.open_to_read(BY_STREAM)
+            path, _, file = name.rpartition("/")
+            with folder.folder(path) if path else nullcontext(folder) as inner:
+                descriptor = inner.open_to_read(file)
             with os.fdopen(descriptor, "rb") as index:
                 while line := index.readline(_LONGEST_ENTRY):
-                    entry = parse_index_line(line)
-                    if entry is not None:
-                        yield entry
+                    yield line

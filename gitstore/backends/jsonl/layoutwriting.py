@@ -262,7 +262,8 @@ def _index_lines(
     lines: dict[str, list[bytes]] = {}
     for at, name, offset in placed:
         recorded, time, _ = batch[at]
-        line = index_line(recorded, time, name, offset)
+        event, version = recorded.event, recorded.version
+        line = index_line(recorded.position, time, event.stream_id, version, name, offset)
         for index in index_files(recorded.event.type):
             lines.setdefault(index, []).append(line)
     return lines

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import functools
 import os
 import shutil
 import tempfile
@@ -21,6 +22,11 @@ MAX_LINE = 256 * 1024 * 1024
 _GZIP = b"\x1f\x8b"
 _SPOOL_IN_MEMORY = 8 * 1024 * 1024
 _LINE = b'{"id":%b,"streamId":%b,"type":%b,"version":%d,"timestamp":"%b","data":%b,"metadata":%b}\n'
+
+
+@functools.lru_cache(1_024)
+def _text(name: str) -> bytes:
+    return orjson.dumps(name)
 
 
 class Line(NamedTuple):
@@ -106,15 +112,32 @@ def encode_line(event: DomainEvent, time: str | None = None) -> bytes:
     ``data`` and ``metadata`` are canonical JSON, so one event is one sequence of bytes. ``time``:
     the text of its timestamp, where that is known already.
     """
-    assert event.timestamp is not None  # a recorded event has one
-    return _LINE % (
-        orjson.dumps(event.id),
-        orjson.dumps(event.stream_id),
-        orjson.dumps(event.type),
+    assert event.id is not None  # a recorded event has one, and
+    assert event.version is not None
+    assert event.timestamp is not None
+    return encode_parts(
+        event.id,
+        event.stream_id,
+        event.type,
         event.version,
-        (time or format_timestamp(event.timestamp)).encode(),
+        time or format_timestamp(event.timestamp),
         canonical.encode_own(event.data),
         canonical.encode_own(event.metadata),
+    )
+
+
+def encode_parts(
+    event_id: str, stream_id: str, kind: str, version: int, time: str, data: bytes, metadata: bytes
+) -> bytes:
+    """``encode_line`` of what a store keeps of an event; ``data`` and ``metadata`` canonical."""
+    return _LINE % (
+        orjson.dumps(event_id),
+        _text(stream_id),
+        _text(kind),
+        version,
+        time.encode(),
+        data,
+        metadata,
     )
 
 

@@ -18,7 +18,7 @@ from gitstore import DomainEvent, RecordedEvent
 from gitstore.backends.git.background import BackgroundFlush
 from gitstore.backends.git.inspecting import inspect
 from gitstore.sync.pulling import pull
-from tests.backends.dying import Tell, die_at, everywhere
+from tests.backends.dying import STEPS, Tell, die_at, everywhere
 
 
 @program
@@ -38,7 +38,7 @@ def crash_everywhere(template: str, folder: str, scenario: str, every: int = 1) 
         store = place / "events.git"
         if Path(template).exists():
             shutil.copytree(template, store)
-        die_at(k, tell).install()
+        die_at(k, tell)
         _SCENARIOS[scenario](store, lambda done: tell("ack", [ack(r) for r in done]))
 
     for k, told in everywhere(struck, every):
@@ -128,4 +128,5 @@ _SCENARIOS: dict[str, Callable[[Path, Acked], None]] = {
 
 
 if __name__ == "__main__":
+    STEPS.install()
     PROGRAMS[sys.argv[1]](*map(json.loads, sys.argv[2:]))

@@ -18,7 +18,7 @@ from tests.backends.survival import programs
 _MEMORY = Path("/dev/shm")
 
 
-@pytest.fixture(params=["sqlite"])
+@pytest.fixture(params=["sqlite", "jsonl"])
 def kind(request: pytest.FixtureRequest) -> str:
     """The kinds of store whose promises are the same."""
     return str(request.param)

@@ -1,4 +1,4 @@
-"""Programs that are struck at every step: kill -9, a full disk.
+"""Programs that are struck at every step: kill -9, a full disk, a power cut.
 
 Run by ``programs.start``, in processes of their own; imported by no test.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import random
 import shutil
 import sys
 from collections.abc import Callable, Iterable
@@ -17,8 +18,10 @@ from typing import TypeVar
 from programs import PROGRAMS, program, say
 
 from gitstore import DomainEvent, EventStoreError, RecordedEvent, StoreUnavailable, open_store
-from tests.backends.dying import Tell, die_at, everywhere, fail_at
-from tests.backends.survival.witness import address, promise
+from gitstore.sync import copying
+from tests.backends.dying import STEPS, Tell, die_at, everywhere, fail_at
+from tests.backends.survival.powercut import Disk
+from tests.backends.survival.witness import address, promise, source_of
 
 T = TypeVar("T")
 Acked = Callable[[Iterable[RecordedEvent]], None]
@@ -30,6 +33,17 @@ def scenario(function: Scenario) -> Scenario:
     """Make a function a scenario: what it does to the store of an address."""
     SCENARIOS[function.__name__] = function
     return function
+
+
+def load_stores() -> None:
+    """Import what the children need, once what it syncs with is wrapped.
+
+    The JSONL store then does each few events what it does each few thousand.
+    """
+    import gitstore.backends.sqlite.store  # noqa: F401
+    from gitstore.backends.jsonl import recording, store  # noqa: F401
+
+    recording._SETTLE_EVENTS = 20
 
 
 def _acked(tell: Tell) -> Acked:
@@ -47,9 +61,11 @@ def crash_everywhere(kind: str, template: str, folder: str, name: str, every: in
     def struck(k: int, tell: Tell) -> None:
         logging.disable(logging.CRITICAL)
         shutil.copytree(template, Path(folder, str(k)))
-        die_at(k, tell).install()
+        die_at(k, tell)
         SCENARIOS[name](address(kind, Path(folder, str(k))), _acked(tell))
 
+    STEPS.install()
+    load_stores()
     for k, told in everywhere(struck, every):
         say([k, *_sorted_out(told)])
 
@@ -67,12 +83,15 @@ def fail_everywhere(
         logging.disable(logging.CRITICAL)
         place = Path(folder, str(k))
         shutil.copytree(template, place)
-        fail_at(k, k + steps - 1, tell).install()
+        fail_at(k, k + steps - 1, tell)
         try:
             SCENARIOS[name](address(kind, place), _acked(tell))
-        except EventStoreError as error:
-            tell("error", [type(error).__name__, str(error), error.hint])
+        except Exception as error:  # noqa: BLE001 - judged by the test
+            hint = error.hint if isinstance(error, EventStoreError) else None
+            tell("error", [type(error).__name__, str(error), hint])
 
+    STEPS.install()
+    load_stores()
     for k, told in everywhere(struck, every):
         say([k, *_sorted_out(told)])
 
@@ -82,6 +101,43 @@ def _sorted_out(told: list[list[object]]) -> list[object]:
     acked = [one for kind, value in told if kind == "ack" for one in value]  # type: ignore[attr-defined]
     errors = [value for kind, value in told if kind == "error"]
     return [steps[0] if steps else "completed", acked, errors]
+
+
+@program
+def cut_power(kind: str, template: str, folder: str, seed: int, turns: int) -> None:
+    """Append, and make an image of what a power cut would leave before some of the fsyncs.
+
+    Says ``[image, acknowledged]`` of each; images lie in ``folder``.
+    """
+    logging.disable(logging.CRITICAL)
+    chance = random.Random(seed)
+    place, images = Path(folder, "running"), Path(folder)
+    shutil.copytree(template, place)
+    acked: list[object] = []
+    made = 0
+
+    def maybe_cut() -> None:
+        nonlocal made
+        if chance.random() < 0.3:
+            made += 1
+            disk.image(images / str(made), chance)
+            say([made, acked])
+
+    disk = Disk(place, maybe_cut)
+    disk.install()
+    load_stores()
+    with open_store(address(kind, place)) as store:
+        for turn in range(turns):
+            size = chance.choice((1, 1, 1, 1, 3, 40))
+            events = [
+                DomainEvent(f"task-{chance.randrange(9)}", f"Noted{n % 3}", {"turn": turn, "n": n})
+                for n in range(size)
+            ]
+            acked += [promise(recorded) for recorded in store.append_many(events)]
+            if chance.random() < 0.1:
+                assert store.verify().ok
+            maybe_cut()
+    maybe_cut()
 
 
 @scenario
@@ -115,6 +171,15 @@ def repair(where: str, acked: Acked) -> None:
     with open_store(where) as opened:
         assert opened.verify(repair=True).ok
         acked(opened.read_all())
+
+
+@scenario
+def copied(where: str, acked: Acked) -> None:
+    """Copy the store of the other kind, which lies beside this one, in batches of some events."""
+    copying.CHUNK = 16
+    with open_store(source_of(where), create=False) as source, open_store(where) as target:
+        copying.copy(source, target)
+        acked(target.read_all())
 
 
 @scenario

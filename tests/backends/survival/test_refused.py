@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 
 from gitstore import (
     DomainEvent,
+    EventStoreError,
     StoreCorrupted,
     StoreNotFound,
     StoreUnavailable,
@@ -21,7 +23,7 @@ from gitstore import (
 )
 from tests.backends.survival.deaths import struck
 from tests.backends.survival.test_processes import lines
-from tests.backends.survival.witness import address, assert_sound, filled
+from tests.backends.survival.witness import address, assert_sound, filled, path_of
 
 Begin = Callable[..., Popen[str]]
 
@@ -136,6 +138,29 @@ def _of_other_things(path: Path) -> None:
     (path / "notes.txt").write_text("mine")
 
 
+def _newer_layout(path: Path) -> None:
+    filled(f"jsonl:{path}")
+    state = path / "indexes/state.json"
+    state.write_text(state.read_text().replace('"layout":2', '"layout":3'))
+
+
+NO_LAYOUT = [_no_database, _of_other_things, _newer_layout]
+
+
+@pytest.mark.parametrize("make", NO_LAYOUT)
+def test_directories_that_are_no_jsonl_store(place: Path, make: Callable[[Path], None]) -> None:
+    """A place of something else is refused by name with a hint, and left as it is to the byte."""
+    where = place / "events"
+    make(where)
+    before = untouched(where)
+    for create in (True, False):
+        with pytest.raises((UnsupportedFormat, StoreUnavailable, StoreNotFound)) as caught:
+            open_store(f"jsonl:{where}", create=create)
+        assert str(where) in str(caught.value)
+        assert caught.value.hint
+    assert untouched(where) == before
+
+
 def test_places_that_are_not_there(place: Path, kind: str) -> None:
     """Nothing is made where nothing may be, or can be."""
     (place / "file").write_text("mine")
@@ -146,3 +171,23 @@ def test_places_that_are_not_there(place: Path, kind: str) -> None:
         with pytest.raises((StoreUnavailable, StoreNotFound)):
             open_store(f"{kind}:{place}/file/events", create=create)
     assert [path.name for path in place.iterdir()] == ["file"]
+
+
+def test_a_link_in_the_place_of_a_data_file_is_not_followed(place: Path) -> None:
+    """A link that somebody planted below a layout is refused, and what it names stays as it is."""
+    where = address("jsonl", place)
+    acks = filled(where)
+    victim = place / "victim"
+    data = next(path_of(where).glob("2*/task-0.jsonl"))
+    shutil.copy(data, victim)
+    content = victim.read_bytes()
+    data.unlink()
+    data.symlink_to(victim)
+    with contextlib.suppress(EventStoreError), open_store(where) as store:
+        with contextlib.suppress(EventStoreError):
+            store.append(DomainEvent("task-0", "Linked", {}))
+        store.verify(repair=True)
+    assert victim.read_bytes() == content
+    data.unlink()
+    shutil.copy(victim, data)
+    assert_sound(where, acks)

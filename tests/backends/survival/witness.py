@@ -6,7 +6,7 @@ import contextlib
 import json
 import sqlite3
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,12 @@ def address(kind: str, folder: Path) -> str:
 def path_of(where: str) -> Path:
     """The file or directory of an address."""
     return Path(where.partition(":")[2])
+
+
+def source_of(where: str) -> str:
+    """The store of the other kind in the same folder, where there is one to copy from."""
+    kind, _, path = where.partition(":")
+    return f"{'jsonl' if kind == 'sqlite' else 'sqlite'}:{Path(path).with_name('source')}"
 
 
 def promise(recorded: RecordedEvent) -> Ack:
@@ -97,12 +103,21 @@ def assert_sound(where: str, acknowledged: Iterable[Ack] = ()) -> list[RecordedE
 
 def witnessed(where: str) -> list[Ack]:
     """The events in order of position, as a program finds them that knows the form alone."""
-    return _rows(path_of(where))
+    if where.startswith("sqlite:"):
+        return _rows(path_of(where))
+    assert not _strays(path_of(where)), _strays(path_of(where))
+    return list(_lines(path_of(where)))
 
 
 def picture(where: str) -> object:
     """Everything that other programs may see: what a second opening must leave as it is."""
-    return _dump(path_of(where))
+    if where.startswith("sqlite:"):
+        return _dump(path_of(where))
+    return {
+        str(path.relative_to(path_of(where))): path.read_bytes()
+        for path in sorted(path_of(where).rglob("*"))
+        if path.suffix in (".jsonl", ".idx", ".json")
+    }
 
 
 def _rows(file: Path) -> list[Ack]:
@@ -129,3 +144,42 @@ def _rows(file: Path) -> list[Ack]:
 def _dump(file: Path) -> list[str]:
     with contextlib.closing(sqlite3.connect(file)) as db:
         return list(db.iterdump())
+
+
+def _lines(layout: Path) -> Iterator[Ack]:
+    """The events of a layout by ``by-stream.idx``; the other indexes and the files agree."""
+    by_type: dict[bytes, list[bytes]] = defaultdict(list)
+    ends: dict[str, int] = defaultdict(int)
+    for number, entry in enumerate(_complete_lines(layout / "indexes/by-stream.idx"), 1):
+        position, time, stream, file, offset = entry.decode().split("\t")
+        with (layout / file).open("rb") as data:
+            data.seek(int(offset))
+            event = json.loads(data.readline())
+        ends[file] = max(ends[file], int(offset))
+        assert int(position) == number
+        assert stream == f"{event['streamId']}@{event['version']}"
+        assert time == event["timestamp"]
+        assert file.startswith(f"{time[:10]}/")
+        by_type[event["type"]].append(entry)
+        yield event | {"position": number}
+    found = [_complete_lines(path) for path in (layout / "indexes/by-type").glob("*.idx")]
+    assert sorted(found) == sorted(by_type.values())
+    listed = sum(map(len, by_type.values()))
+    data_files = [path for path in layout.glob("*/*.jsonl") if path.parent.name != "indexes"]
+    assert sum(len(_complete_lines(path)) for path in data_files) == listed
+
+
+def _complete_lines(path: Path) -> list[bytes]:
+    content = path.read_bytes() if path.exists() else b""
+    assert not content or content.endswith(b"\n"), f"{path} has a torn last line"
+    return content.split(b"\n")[:-1]
+
+
+def _strays(layout: Path) -> list[str]:
+    """Files of a writer that was killed, and that nobody needs any more."""
+    own = ("index.db", "index.db-wal", "index.db-shm", "journal", ".lock", "state.json")
+    return [
+        str(path.relative_to(layout))
+        for path in layout.rglob("*")
+        if path.is_file() and path.suffix not in (".jsonl", ".idx") and path.name not in own
+    ]

@@ -11,7 +11,7 @@ import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -46,6 +46,14 @@ _PAGE = 1_000
 _REPORT_EVERY = 1_000
 
 
+class Placed(NamedTuple):
+    """A line, the data file it stands in, and its bytes there, with its end if it has one."""
+
+    line: Line
+    file: str
+    raw: bytes
+
+
 class OrderedLayout:
     """A layout whose lines can be read again and again, in one order.
 
@@ -77,16 +85,21 @@ class OrderedLayout:
 
     def lines(self) -> Iterator[Line]:
         """The lines that are not empty."""
+        return (placed.line for placed in self.placed())
+
+    def placed(self) -> Iterator[Placed]:
+        """The same, each as it stands in its file."""
         rows = self._db.execute(
             "SELECT name, number, offset, length FROM ordered JOIN files ON files.id = file "
             "ORDER BY ordered.rowid"
         )
         rows.arraysize = _PAGE
         while page := rows.fetchmany():
-            for raw, number, offset, length in page:
-                file = os.fsdecode(raw)
-                text = strip_line(self._reader.read(file, offset, length), number)
-                yield Line(self._path(file), number, text, offset, length)
+            for name, number, offset, length in page:
+                file = os.fsdecode(name)
+                raw = self._reader.read(file, offset, length)
+                line = Line(self._path(file), number, strip_line(raw, number), offset, length)
+                yield Placed(line, file, raw)
 
     def _scan(self, report: Callable[[str, int, int], object]) -> None:
         done = 0

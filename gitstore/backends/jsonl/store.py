@@ -1,0 +1,260 @@
+"""The JSONL store: the contract of ``gitstore.core.protocol`` on a layout of files."""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import threading
+import weakref
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import datetime
+from pathlib import Path
+
+from gitstore.backends.jsonl.folders import writing_errors_told
+from gitstore.backends.jsonl.making import open_parts
+from gitstore.backends.jsonl.parts import Parts
+from gitstore.backends.jsonl.preparing import is_current, keep_up
+from gitstore.backends.jsonl.recovery import bring_up, settle
+from gitstore.backends.jsonl.takingin import take_in
+from gitstore.backends.jsonl.verifying import verify
+from gitstore.backends.jsonl.writing import Writer
+from gitstore.backends.stamping import Stamper
+from gitstore.backends.table.reading import Reader
+from gitstore.core.base import BaseEventStore
+from gitstore.core.canonical import JSON
+from gitstore.core.errors import StoreUnavailable
+from gitstore.core.event import DomainEvent, RecordedEvent
+from gitstore.core.expected import ANY, ExpectedVersion
+from gitstore.core.filters import EventFilter, Names
+from gitstore.core.findings import Progress, VerifyReport
+from gitstore.core.idempotence import Proposal
+from gitstore.core.names import check_event_id, check_stream_id
+from gitstore.core.protocol import Capabilities, Handler
+from gitstore.core.status import StoreStatus
+from gitstore.core.subscriptions import Subscriptions
+
+_LOG = logging.getLogger("gitstore.store")
+
+
+class JsonlEventStore(BaseEventStore):
+    """Events as lines of files. Safe for threads and processes, not over a fork."""
+
+    capabilities = Capabilities(durable=True, multi_process=True, commits=False)
+
+    def __init__(self, parts: Parts, *, takes_events: bool) -> None:
+        self._parts = parts
+        self._takes_events = takes_events
+        self._process = os.getpid()
+        self._closed = threading.Event()
+        self._subscriptions = Subscriptions()
+        self._writer = Writer(parts, self._take_in, self._subscriptions.enqueue)
+        self._reader = Reader(parts.index, self._look)
+        self._at_exit = _close_at_exit(self)
+
+    @classmethod
+    def open(
+        cls,
+        path: Path,
+        *,
+        create: bool = True,
+        stamper: Stamper | None = None,
+        part: Mapping[str, JSON] | None = None,
+    ) -> JsonlEventStore:
+        """Open the store at ``path``; see ``gitstore.open_store``.
+
+        ``part``: what makes it hold a part of a history, as any JSON object: versions may then
+        have gaps, and events must come with id, version and timestamp. Opened without, it takes no
+        events; with another, it is refused with ``StoreUnavailable``.
+        """
+        with writing_errors_told(str(path)):
+            parts = open_parts(path, stamper or Stamper(), part, create=create)
+        return cls(parts, takes_events=part is not None or not parts.state.part)
+
+    @property
+    def store_id(self) -> str:
+        self._check_open()
+        return self._parts.state.store_id
+
+    def append(self, event: DomainEvent, expected_version: ExpectedVersion = ANY) -> RecordedEvent:
+        return self._append([Proposal.of(event)], {event.stream_id: expected_version})[0]
+
+    def append_many(
+        self,
+        events: Iterable[DomainEvent],
+        expected_versions: Mapping[str, ExpectedVersion] | None = None,
+    ) -> list[RecordedEvent]:
+        return self._append([Proposal.of(event) for event in events], expected_versions or {})
+
+    def read_stream(
+        self,
+        stream_id: str,
+        after_version: int = 0,
+        to_version: int | None = None,
+        limit: int | None = None,
+        backwards: bool = False,
+    ) -> Iterator[RecordedEvent]:
+        check_stream_id(stream_id)
+        self._check_open()
+        return self._reader.stream(stream_id, after_version, to_version, limit, backwards=backwards)
+
+    def read_all(
+        self,
+        after_position: int = 0,
+        types: Names = None,
+        streams: Names = None,
+        categories: Names = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        limit: int | None = None,
+        backwards: bool = False,
+        *,
+        users: Names = None,
+        correlations: Names = None,
+        superseded: bool = False,  # noqa: ARG002 - nothing here ever is
+    ) -> Iterator[RecordedEvent]:
+        wanted = EventFilter.of(types, streams, categories, users, correlations, since, until)
+        self._check_open()
+        return self._reader.all(wanted, after_position, limit, backwards=backwards)
+
+    def follow(
+        self,
+        after_position: int = 0,
+        types: Names = None,
+        streams: Names = None,
+        categories: Names = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        *,
+        users: Names = None,
+        correlations: Names = None,
+        stop: threading.Event | None = None,
+        superseded: bool = False,  # noqa: ARG002 - nothing here ever is
+    ) -> Iterator[RecordedEvent]:
+        wanted = EventFilter.of(types, streams, categories, users, correlations, since, until)
+        self._check_open()
+        return self._reader.follow(wanted, after_position, stop or threading.Event(), self._closed)
+
+    def streams(self, category: str | None = None) -> Iterator[str]:
+        self._check_open()
+        return self._reader.streams(category)
+
+    def subscribe(self, handler: Handler) -> Callable[[], None]:
+        self._check_open()
+        return self._subscriptions.add(handler)
+
+    def find_event(self, event_id: str) -> RecordedEvent | None:
+        check_event_id(event_id)
+        self._check_open()
+        return self._reader.by_id(event_id)
+
+    def last_position(self) -> int:
+        self._check_open()
+        return self._reader.last_position()
+
+    def status(self) -> StoreStatus:
+        self._check_open()
+        self._look()
+        events, streams = self._parts.index.counts()
+        where = self._parts.where
+        return StoreStatus(
+            f"jsonl:{where}",
+            "JSONL layout 2",
+            self.store_id,
+            events,
+            streams,
+            unflushed=self._parts.journal.count,
+            size=_size_of(where),
+            notes=self._parts.index.notes(),
+        )
+
+    def verify(
+        self, *, repair: bool = False, deep: bool = False, progress: Progress | None = None
+    ) -> VerifyReport:
+        self._check_open()
+        return verify(self._parts, repair=repair, deep=deep, progress=progress)
+
+    def close(self) -> None:
+        if not self._end():
+            return
+        parts = self._parts
+        try:
+            with writing_errors_told(str(parts.where)), parts.lock.held():
+                _put_in_last_place(parts)
+        finally:
+            parts.close()
+
+    def _end(self) -> bool:
+        """Take no more calls; whether what is open is to be given back now."""
+        if self._closed.is_set():
+            return False
+        self._closed.set()
+        atexit.unregister(self._at_exit)
+        return os.getpid() == self._process  # else it is the parent's
+
+    def _append(
+        self, proposals: list[Proposal], expected: Mapping[str, ExpectedVersion]
+    ) -> list[RecordedEvent]:
+        self._check_open()
+        if not self._takes_events:
+            raise StoreUnavailable(
+                f"{self._parts.where} holds a part of another store's history, and takes no events",
+                hint="Append to the store it was exported from, and export again.",
+            )
+        appended = self._writer.append(proposals, expected)
+        if appended.is_new:
+            self._subscriptions.deliver()
+        return appended.events
+
+    def _look(self) -> None:
+        """Bring the table up to all that is recorded, by whatever process or program."""
+        self._check_open()
+        parts = self._parts
+        changed = parts.watch.changed() if self._takes_events and parts.watch.is_due() else []
+        if changed or parts.tail.entries or not is_current(parts):
+            with writing_errors_told(str(parts.where)), parts.lock.held():
+                keep_up(parts)
+                if changed:
+                    take_in(parts, changed)
+                bring_up(parts)
+
+    def _take_in(self, file: str) -> None:
+        take_in(self._parts, [file])
+
+    def _check_open(self) -> None:
+        if self._closed.is_set():
+            raise StoreUnavailable("the store is closed", hint="Open it again with open_store().")
+        if os.getpid() != self._process:
+            raise StoreUnavailable(
+                "this store was opened before a fork, in the parent process",
+                hint="Open the store again in this process.",
+            )
+
+
+def _put_in_last_place(parts: Parts) -> None:
+    keep_up(parts)
+    bring_up(parts)
+    if parts.journal.count:
+        settle(parts)
+        parts.journal.shrink()
+
+
+def _size_of(where: Path) -> int:
+    return sum(
+        (Path(folder) / name).lstat().st_size
+        for folder, _, names in os.walk(where)
+        for name in names
+    )
+
+
+def _close_at_exit(store: JsonlEventStore) -> Callable[[], None]:
+    """Close it when the interpreter ends, without keeping it alive until then."""
+    reference = weakref.ref(store)
+
+    def close() -> None:
+        alive = reference()
+        if alive is not None:
+            alive.close()
+
+    atexit.register(close)
+    return close

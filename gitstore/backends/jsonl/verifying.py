@@ -1,0 +1,197 @@
+"""Verifying a layout: every line against what is recorded, every index against the lines.
+
+Data files, ``index.db`` and text indexes tell of the same events, so each is held against the
+others: a line that was changed, cut or lost, an index that leads elsewhere. Lines of somebody
+else's, which are no damage, are named by file and line.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, repeat
+
+from gitstore.backends.jsonl.comparing import NOWHERE, Comparison, Oddity
+from gitstore.backends.jsonl.index import INDEX
+from gitstore.backends.jsonl.layout import (
+    BY_STREAM,
+    INDEXES,
+    data_file,
+    index_files,
+    index_line,
+    parse_index_line,
+)
+from gitstore.backends.jsonl.layoutreading import LayoutReader
+from gitstore.backends.jsonl.parts import Parts
+from gitstore.backends.jsonl.preparing import keep_up, make_anew
+from gitstore.backends.jsonl.recovery import bring_up, settle
+from gitstore.backends.jsonl.takingin import take_in
+from gitstore.backends.table.schema import Row
+from gitstore.backends.table.table import EventTable
+from gitstore.backends.table.tablefile import TableDamaged
+from gitstore.core.errors import StoreCorrupted
+from gitstore.core.findings import Finding, Progress, VerifyReport, silent
+
+_MOST = 1_000
+"""Odd lines that are named one by one."""
+_PAGE = 2_000
+_INDEX = f"{INDEXES}/{INDEX}"
+
+
+def verify(
+    parts: Parts, *, repair: bool = False, deep: bool = False, progress: Progress | None = None
+) -> VerifyReport:
+    """Look at all files of the layout, and mend them where ``repair`` says so.
+
+    ``deep``: SQLite's own look at ``index.db`` too is the slow one. Nobody writes meanwhile.
+    """
+    tell = progress or silent
+    with parts.lock.held():
+        found = list(_check_all(parts, tell, deep=deep))
+        repaired: list[Finding] = []
+        if repair and any(finding.repairable for finding in found):
+            make_anew(parts, _error(found))
+            left = list(_check_all(parts, tell, deep=deep))
+            repaired = [finding for finding in found if finding not in left]
+            found = left
+        events, streams = parts.index.counts()
+        return VerifyReport(tuple(found), events, streams, repaired=tuple(repaired))
+
+
+def _check_all(parts: Parts, tell: Progress, *, deep: bool) -> Iterator[Finding]:
+    """Bring everything up, then ``check``."""
+    try:
+        keep_up(parts)
+        bring_up(parts)
+        if not any(_of_table(parts.index, deep=False)):
+            with LayoutReader(parts.where) as reader:
+                take_in(parts, [name for name, _ in reader.data_files()])
+            settle(parts)
+    except StoreCorrupted as error:
+        yield Finding("index", str(error), repairable=True, place=_INDEX)
+    else:
+        yield from check(parts, tell, deep=deep)
+
+
+def check(parts: Parts, tell: Progress, *, deep: bool) -> Iterator[Finding]:
+    """Hold files and indexes against each other, as they are."""
+    damage = list(_of_table(parts.index, deep=deep))
+    yield from damage
+    if damage:
+        return  # it is what all else is held against
+    with LayoutReader(parts.where) as reader:
+        comparison = Comparison(parts.index, reader, tell)
+        odd = list(_some(comparison.oddities()))
+        lost = _lost(comparison)
+        yield from (_of_line(each, each.line.file in lost) for each in odd)
+        for file, (row, count) in lost.items():
+            yield _of_lost(file, row, count)
+        if not lost:
+            yield from _of_indexes(parts.index, reader, comparison, tell)
+
+
+def _error(found: Sequence[Finding]) -> StoreCorrupted:
+    """What is to be mended; ``TableDamaged`` where ``index.db`` cannot be trusted."""
+    of_table = [finding for finding in found if finding.place == _INDEX]
+    kind = TableDamaged if of_table else StoreCorrupted
+    return kind(f"{len(found):,} findings: {(of_table or found)[0].message}")
+
+
+def _some(odd: Iterable[Oddity]) -> Iterator[Oddity]:
+    """All damage, and the first of what is none."""
+    named = 0
+    for each in odd:
+        named += not each.is_damage
+        if each.is_damage or named <= _MOST:
+            yield each
+
+
+def _of_table(table: EventTable, *, deep: bool) -> Iterator[Finding]:
+    db = table.file.get()
+    said = db.execute(f"PRAGMA {'integrity_check' if deep else 'quick_check'}(10)").fetchall()
+    for (line,) in said:
+        if line != "ok":
+            yield Finding("index", line, repairable=True, place=_INDEX)
+    events, last = table.counts()[0], table.last_position()
+    if events != last:
+        message = f"it has {events:,} events, and {last:,} as its last position"
+        yield Finding("index", message, repairable=True, place=_INDEX)
+
+
+def _of_line(odd: Oddity, has_lost: bool) -> Finding:
+    line, verdict, reason, _ = odd
+    place = f"{line.file}:{line.number}"
+    if verdict == "waits":
+        return Finding("stream", reason, stream=None, place=place)
+    if verdict == "zeros" or (odd.is_damage and has_lost):
+        return Finding("file", reason, repairable=True, place=place)
+    return Finding("quarantine", reason, place=place)
+
+
+def _lost(comparison: Comparison) -> dict[str, tuple[Row, int]]:
+    """The files that lack lines of recorded events: the first of them, and how many."""
+    lost: dict[str, tuple[Row, int]] = {}
+    for row in comparison.missing():
+        file = data_file(row.stream_id, row.timestamp)
+        first, count = lost.get(file, (row, 0))
+        lost[file] = first, count + 1
+    return lost
+
+
+def _of_lost(file: str, row: Row, count: int) -> Finding:
+    name = f"{row.stream_id}@{row.version}"
+    what = f"the line of {name} is missing"
+    if count > 1:
+        what = f"{count:,} lines are missing, that of {name} first"
+    return Finding("file", what, stream=row.stream_id, repairable=True, place=file)
+
+
+def _of_indexes(
+    table: EventTable, reader: LayoutReader, comparison: Comparison, tell: Progress
+) -> Iterator[Finding]:
+    """``by-stream.idx`` line for line; of the others, whether they are what they should be."""
+    listed = chain(reader.index_lines(), repeat(b""))
+    expected: dict[str, int] = {}
+    is_right = True
+    for row in _rows(table, comparison.last, tell):
+        if comparison.offsets[row.position] == NOWHERE:
+            continue
+        line = _index_line(row, comparison.offsets[row.position])
+        by_type = index_files(row.type)[1]
+        expected[by_type] = zlib.crc32(line, expected.get(by_type, 0))
+        if is_right and next(listed) != line:
+            is_right = False
+            what = f"does not lead to {row.stream_id}@{row.version}, position {row.position}"
+            place = f"{INDEXES}/{BY_STREAM}:{row.position}"
+            yield Finding("index", what, repairable=True, place=place)
+    if is_right and (more := next(listed)):
+        place = f"{INDEXES}/{BY_STREAM}:{comparison.last + 1}"
+        yield Finding(
+            "index", f"lists what is not recorded: {more[:60]!r}", repairable=True, place=place
+        )
+    for name, checksum in expected.items():
+        if _checksum(reader, name, comparison.last) != checksum:
+            what = "does not list the events of its type as they stand"
+            yield Finding("index", what, repairable=True, place=name)
+
+
+def _rows(table: EventTable, last: int, tell: Progress) -> Iterator[Row]:
+    position = 0
+    while position < last and (rows := table.rows_after(position, _PAGE)):
+        yield from rows
+        position = rows[-1].position
+        tell("Checking indexes", position, last)
+
+
+def _index_line(row: Row, offset: int) -> bytes:
+    file = data_file(row.stream_id, row.timestamp)
+    return index_line(row.position, row.timestamp, row.stream_id, row.version, file, offset)
+
+
+def _checksum(reader: LayoutReader, name: str, last: int) -> int:
+    checksum = 0
+    for line in reader.index_lines(name.removeprefix(f"{INDEXES}/")):
+        entry = parse_index_line(line)
+        if entry is None or entry.position <= last:
+            checksum = zlib.crc32(line, checksum)
+    return checksum

@@ -1,0 +1,153 @@
+"""The journal: what counts of it after a crash at any byte, and who may write to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from gitstore.backends.jsonl.entries import Entry, entry_of
+from gitstore.backends.jsonl.folders import Folder
+from gitstore.backends.jsonl.journal import JOURNAL, Journal
+from gitstore.backends.table.schema import Row
+from gitstore.core.errors import StoreUnavailable
+
+
+def entries(first: int, count: int = 1) -> list[Entry]:
+    """Events of one stream at these positions."""
+    return [
+        entry_of(
+            Row(n, "task-1", n, "Noted", "2026-11-23T08:00:00.000Z", f"id-{n}", b"{}", b"{}"), 100
+        )
+        for n in range(first, first + count)
+    ]
+
+
+def positions(blobs: Iterator[Sequence[Entry]]) -> list[int]:
+    """The positions of all entries, in order."""
+    return [entry.row.position for blob in blobs for entry in blob]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[Folder]:
+    """The folder of indexes."""
+    with Folder.at(tmp_path) as folder:
+        yield folder
+
+
+@pytest.fixture
+def journal(folder: Folder) -> Iterator[Journal]:
+    """A new journal."""
+    journal = Journal(folder)
+    yield journal
+    journal.close()
+
+
+def read(folder: Folder) -> list[int]:
+    """What another process finds in the journal."""
+    other = Journal(folder)
+    try:
+        return positions(other.every())
+    finally:
+        other.close()
+
+
+def test_what_was_appended_is_found(journal: Journal, folder: Folder) -> None:
+    """Every entry of every blob, as it was given."""
+    written = [entries(7), entries(8, 3), entries(11)]
+    for blob in written:
+        journal.append(blob[0].row.position, blob)
+    other = Journal(folder)
+    assert list(other.every()) == written
+    assert (other.count, other.last, other.size) == (5, 11, journal.size)
+    other.close()
+
+
+def test_a_blob_that_is_cut_at_any_byte_is_none(journal: Journal, tmp_path: Path) -> None:
+    """Of a batch all events are there or none, and what was before it stays."""
+    journal.append(1, entries(1))
+    whole = journal.size
+    journal.append(2, entries(2, 3))
+    content = (tmp_path / JOURNAL).read_bytes()[: journal.size]
+    for end in range(whole, len(content)):
+        copy = tmp_path / f"cut-{end}"
+        copy.mkdir()
+        (copy / JOURNAL).write_bytes(content[:end])
+        with Folder.at(copy) as folder:
+            assert read(folder) == [1], end
+            again = Journal(folder)
+            assert positions(again.news()) == [1]
+            again.append(2, entries(2))
+            again.close()
+            assert read(folder) == [1, 2], end
+
+
+def test_a_changed_byte_ends_what_counts(journal: Journal, folder: Folder, tmp_path: Path) -> None:
+    """A blob whose checksum is wrong counts as little as one that is not there."""
+    journal.append(1, entries(1))
+    journal.append(2, entries(2))
+    path = tmp_path / JOURNAL
+    content = bytearray(path.read_bytes())
+    content[journal.size - 5] ^= 1
+    path.write_bytes(content)
+    assert read(folder) == [1]
+
+
+def test_begun_anew_nothing_of_before_counts(journal: Journal, folder: Folder) -> None:
+    """Blobs that lie behind the new ones, at the very place the next would take, are no news."""
+    for n in range(1, 6):
+        journal.append(n, entries(n))
+    journal.begin_anew()
+    assert read(folder) == []
+    journal.append(6, entries(6))
+    assert read(folder) == [6]
+    assert not journal.has_news()
+
+
+def test_two_writers_take_over_from_each_other(journal: Journal, folder: Folder) -> None:
+    """Each sees what the other wrote or began anew, and only that."""
+    other = Journal(folder)
+    assert not other.has_news()
+    journal.append(1, entries(1))
+    assert other.has_news()
+    assert positions(other.news()) == [1]
+    other.append(2, entries(2))
+    assert not other.has_news()
+    assert journal.has_news()
+    assert positions(journal.news()) == [2]
+    other.begin_anew()
+    assert journal.has_news()
+    assert positions(journal.news()) == []
+    assert journal.count == 0
+    journal.append(3, entries(3))
+    assert positions(other.news()) == [3]
+    other.close()
+
+
+def test_a_failed_append_leaves_nothing(
+    journal: Journal, folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An append that was told to have failed is not found by anybody, and the next one goes on."""
+    journal.append(1, entries(1))
+
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("gitstore.backends.jsonl.journal._sync", full)
+        with pytest.raises(StoreUnavailable, match="No space left"):
+            journal.append(2, entries(2, 50))
+    assert read(folder) == [1]
+    journal.append(2, entries(2))
+    assert read(folder) == [1, 2]
+
+
+def test_a_removed_journal_is_noticed(journal: Journal, folder: Folder, tmp_path: Path) -> None:
+    """Nothing is written to a file that nobody would find."""
+    journal.append(1, entries(1))
+    (tmp_path / JOURNAL).unlink()
+    assert journal.is_gone()
+    journal.reopen(folder)
+    assert positions(journal.news()) == []
+    assert not journal.has_news()
