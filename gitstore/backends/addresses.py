@@ -16,7 +16,6 @@ DEFAULT_PLACES: dict[Kind, str] = {
     "memory": "",
 }
 """Where a store of each kind is when nobody says where."""
-_SQLITE = b"SQLite format 3\0"
 _PREFIX = re.compile(r"([a-z]+):(.*)", re.DOTALL).fullmatch
 
 
@@ -44,8 +43,8 @@ def parse_address(
 
     A kind without a path is the default place of that kind. A path without a kind names what is
     there: an SQLite database is an SQLite store; anything else, and what is not there yet, a git
-    store. A relative path starts at ``base`` (the current
-    directory), a leading ``~`` is ``home``. ``ValueError`` for what names no place.
+    store. A relative path starts at ``base`` (the current directory), a leading ``~`` is ``home``.
+    ``ValueError`` for what names no place.
     """
     text = "git:" if where is None else os.fspath(where)
     match = _PREFIX(text)
@@ -61,13 +60,11 @@ def parse_address(
 
 def kind_at(path: Path) -> Kind:
     """The kind of store that is at ``path``; ``git`` where nothing else can be told."""
-    try:
-        if path.is_file():
-            with path.open("rb") as file:
-                return "sqlite" if file.read(len(_SQLITE)) == _SQLITE else "git"
-    except OSError:  # opening it will say why it cannot be looked at
-        pass
-    return "git"
+    if not path.is_file() or not path.stat().st_size:
+        return "git"
+    from gitstore.backends.disk.connections import is_database
+
+    return "sqlite" if is_database(path) else "git"
 
 
 def _absolute(text: str, base: Path, home: Path | None) -> Path:
