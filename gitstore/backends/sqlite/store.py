@@ -13,6 +13,7 @@ from pathlib import Path
 from gitstore.backends.disk.files import disk_errors_told, holds_wal
 from gitstore.backends.disk.locks import FileLock
 from gitstore.backends.sqlite.form import VERSION, StoreFile, check_place
+from gitstore.backends.sqlite.maintaining import maintain
 from gitstore.backends.sqlite.verifying import Verifier
 from gitstore.backends.sqlite.writing import Appended, Writer
 from gitstore.backends.stamping import Stamper
@@ -29,6 +30,7 @@ from gitstore.core.names import check_event_id, check_stream_id
 from gitstore.core.protocol import Capabilities, Handler
 from gitstore.core.status import StoreStatus
 from gitstore.core.subscriptions import Subscriptions
+from gitstore.core.upkeep import MaintainReport
 
 _LOG = logging.getLogger("gitstore.store")
 _CLOSE_SECONDS = 2.0
@@ -199,6 +201,16 @@ class SqliteEventStore(BaseEventStore):
         again = Verifier(self._table, tell).run()
         repaired = tuple(f for f in report.findings if f not in again.findings)
         return replace(again, repaired=repaired)
+
+    def maintain(self, *, trim: bool = False, progress: Progress | None = None) -> MaintainReport:
+        """Make the file small; drops nothing. Appends wait meanwhile, reads do not.
+
+        ``trim`` changes nothing here. It takes as much free space again as the store has, for the
+        time it runs; ``StoreUnavailable`` where there is none, and the store is as it was.
+        """
+        del trim
+        self._check_writable()
+        return maintain(self._file, self._lock, progress or silent)
 
     def close(self) -> None:
         if self._closed.is_set() or os.getpid() != self._process:

@@ -1,8 +1,9 @@
 """From a filter to SQL: which index of the table answers it.
 
 Two ways. A filter that passes much is read page by page along the positions, each row tested. A
-selective one (few streams, a rare type, a span of time) looks its positions up first, 8 bytes each,
-and fetches those rows: paging it by position would look through the whole table.
+selective one (few streams, a rare type, a span of time, a correlation) looks its positions up
+first, 8 bytes each, and fetches those rows: paging it by position would look through the whole
+table.
 
 SQL narrows, and ``EventFilter.matches`` decides where SQL cannot: timestamps of three and of six
 decimals do not sort as texts, so bounds are widened to whole seconds.
@@ -24,6 +25,8 @@ _FEW = 2_000
 """A read of so few positions walks along them, whatever it wants."""
 _SELECTIVE = 8
 """A filter that passes less than one event in so many looks positions up first."""
+_DENSE = 100
+"""Of a filter that passes so many times what a read gives, enough are soon met by walking."""
 _MOST_NAMES = 500
 """More names than this are not told to SQLite."""
 
@@ -71,20 +74,26 @@ class Query:
         return " AND ".join(tests), [value for test in self.tests for value in test.values]
 
 
-def plan(db: sqlite3.Connection, wanted: EventFilter, span: int) -> Query:
-    """The query of a filter on a read that goes over ``span`` positions."""
-    query = Query()
+def plan(db: sqlite3.Connection, wanted: EventFilter, span: int, most: int) -> Query:
+    """The query of a filter on a read over ``span`` positions, of which ``most`` are given."""
     streams = _of_streams(wanted)
     types = _of_names("type", wanted.types)
     times = _of_times(wanted)
-    query.tests = [test for test in (*streams, *types, *times) if test is not None]
-    by_metadata = wanted.users is not None or wanted.correlations is not None
-    query.exact = None not in (*streams, *types) and not times and not by_metadata
+    correlations = _of_texts("correlationId", wanted.correlations)
+    users = _of_texts("userId", wanted.users)
+    tests = (*correlations, *streams, *types, *times, *users)
+    query = Query([test for test in tests if test is not None])
+    query.exact = None not in tests and not times and not users and not correlations
     if span > _FEW:
         every_type = (Test("type", f"{{}} IN {_EVERY_TYPE}", ()),)
-        for lead in (streams, (*(types or every_type), *times) if types or times else ()):
+        by_type = (*(types or every_type), *times) if types or times else ()
+        few = span // _SELECTIVE
+        # What a span of time passes stands together: walking may meet none of it for long.
+        fewer = min(few, most * _DENSE)
+        leads = ((correlations, fewer), (streams, fewer), (by_type, few if times else fewer))
+        for lead, least in leads:
             leading = tuple(test for test in lead if test is not None)
-            if leading and None not in lead and _is_selective(db, leading, span):
+            if leading and None not in lead and _is_rarer(db, leading, least):
                 query.tests += [test for test in leading if test not in query.tests]
                 query.lead = leading
                 break
@@ -99,16 +108,15 @@ def stream_range(category: str) -> tuple[str, str]:
     return f"{category}-", f"{category}."
 
 
-def _is_selective(db: sqlite3.Connection, lead: Sequence[Test], span: int) -> bool:
+def _is_rarer(db: sqlite3.Connection, lead: Sequence[Test], least: int) -> bool:
+    """Whether fewer than ``least`` events pass; no more of them are looked at."""
     condition = " AND ".join(test.sql() for test in lead)
     values = [value for test in lead for value in test.values]
-    most = span // _SELECTIVE
     counted = db.execute(
-        f"SELECT count(*) FROM (SELECT 1 FROM events WHERE {condition} LIMIT ?)",
-        (*values, most),
+        f"SELECT count(*) FROM (SELECT 1 FROM events WHERE {condition} LIMIT ?)", (*values, least)
     )
     found: int = counted.fetchone()[0]
-    return found < most
+    return found < least
 
 
 def _of_streams(wanted: EventFilter) -> tuple[Test | None, ...]:
@@ -133,6 +141,13 @@ def _of_names(column: str, names: Iterable[str] | None) -> tuple[Test | None, ..
     if len(known) > _MOST_NAMES:
         return (None,)
     return (Test(column, f"{{}} IN ({','.join('?' * len(known))})", known),)
+
+
+def _of_texts(key: str, texts: frozenset[str] | None) -> tuple[Test | None, ...]:
+    """What metadata has under a key; SQLite's texts of JSON end at a NUL."""
+    if texts is not None and any("\0" in text for text in texts):
+        return (None,)
+    return _of_names(f"json_extract(metadata, '$.{key}')", texts)
 
 
 def _of_times(wanted: EventFilter) -> tuple[Test, ...]:

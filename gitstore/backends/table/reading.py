@@ -120,7 +120,7 @@ class Reader:
         after = max(after, 0)
         if after >= end:
             return
-        query = self._table.plan(wanted, end - after)
+        query = self._table.plan(wanted, end - after, most)
         if query.lead:
             pages = self._looked_up(query, after, end, most, backwards=backwards)
         else:

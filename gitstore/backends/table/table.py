@@ -136,9 +136,9 @@ class EventTable:
         )
 
     @reports_damage
-    def plan(self, wanted: EventFilter, span: int) -> Query:
-        """How to read what is wanted from a range of ``span`` positions."""
-        return plan(self.file.get(), wanted, span)
+    def plan(self, wanted: EventFilter, span: int, most: int) -> Query:
+        """How to read ``most`` of what is wanted from a range of ``span`` positions."""
+        return plan(self.file.get(), wanted, span, most)
 
     @reports_damage
     def page(self, query: Query, after: int, to: int, limit: int, *, backwards: bool) -> Page:
