@@ -11,8 +11,11 @@ __all__ = ["Peer", "load"]
 _CLASSES = {
     "gitstore": "ours.GitStorePeer",
     "gitstore flush=append": "ours.GitStoreFlushedPeer",
+    "gitstore sqlite": "ours.SqliteStorePeer",
+    "gitstore memory": "ours.MemoryStorePeer",
     "eventsourcing": "eventsourcing_sqlite.EventSourcingPeer",
     "sqlite3": "plain_sqlite.PlainSQLitePeer",
+    "sqlite3, same table": "plain_sqlite.SameTablePeer",
     "jsonl": "jsonl.JsonLinesPeer",
     "pygit2": "pygit2_commits.Pygit2Peer",
     "GitPython": "gitpython.GitPythonPeer",

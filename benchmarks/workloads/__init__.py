@@ -5,11 +5,13 @@ from benchmarks.workloads import (
     batches,
     bridge,
     checkpoints,
+    copies,
     machines,
     million,
     reads,
     rebases,
     startup,
+    stores,
     sustained,
     types,
     upkeep,
@@ -33,6 +35,8 @@ WORKLOADS: dict[str, Workload] = {
     "machines": machines.run,
     "checkpoints": checkpoints.run,
     "rebases": rebases.run,
+    "stores": stores.run,
+    "copies": copies.run,
 }
 
 __all__ = ["WORKLOADS", "Context", "Workload"]

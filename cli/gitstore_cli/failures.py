@@ -17,11 +17,15 @@ _REPORT = "This is a bug: report it with the traceback that SC_EVENTS_DEBUG=1 sh
 
 
 class Failure(Exception):
-    """A command that cannot do what it was asked; ``hint`` is one sentence that says what to do."""
+    """A command that cannot do what it was asked; ``hint`` is one sentence that says what to do.
 
-    def __init__(self, message: str, *, hint: str = "") -> None:
+    ``code``: the exit code.
+    """
+
+    def __init__(self, message: str, *, hint: str = "", code: int = FAILURE) -> None:
         super().__init__(message)
         self.hint = hint
+        self.code = code
 
 
 class Usage(click.UsageError):
@@ -70,7 +74,7 @@ def _explain(error: BaseException) -> tuple[int, str, str]:
         code = DISAGREE if isinstance(error, WrongExpectedVersion) else FAILURE
         return code, str(error), error.hint
     if isinstance(error, Failure):
-        return FAILURE, str(error), error.hint
+        return error.code, str(error), error.hint
     if isinstance(error, OSError) and error.strerror:
         where = f"{error.filename}: " if error.filename else ""
         return FAILURE, f"{where}{error.strerror}", ""

@@ -6,9 +6,13 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gitstore_cli.env import Env
-from gitstore_cli.failures import Failure
+from gitstore_cli.failures import Failure, Usage
+
+if TYPE_CHECKING:
+    from gitstore.backends.addresses import Address
 
 VARIABLE = "SCOPECRAFT_EVENTS_STORE"
 """The environment variable that names a store."""
@@ -18,35 +22,47 @@ CONFIG_KEY = "scopecraft.events"
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where the store is (what ``open_store`` takes), and ``why`` there.
+    """The ``address`` of a store, and ``why`` it is this one.
 
     ``is_default``: nobody named it, so it may be missing without that being a mistake.
     """
 
-    where: str
+    address: Address
     why: str
     is_default: bool = False
 
     @property
+    def where(self) -> str:
+        """The address as ``open_store`` and ``--store`` take it."""
+        return str(self.address)
+
+    @property
+    def is_git(self) -> bool:
+        """Whether the store is, or would be, one of git."""
+        return self.address.kind == "git"
+
+    @property
     def is_missing(self) -> bool:
         """Whether there is nothing at all at this place."""
-        return self.where != "memory:" and not os.path.lexists(self.where)
+        return self.address.kind != "memory" and not os.path.lexists(self.address.path)
 
 
 def find_place(env: Env) -> Place:
     """The store that is meant: ``--store``, the environment, the project, or the default."""
     if env.store:
-        return Place(_resolved(env.store, env, env.cwd), "--store")
+        return named_place(env, env.store, "--store")
     named = env.environ.get(VARIABLE)
     if named:
-        return Place(_resolved(named, env, env.cwd), VARIABLE)
-    configured = project_setting(env)
-    if configured:
-        return Place(configured, f"git config {CONFIG_KEY}")
-    return Place(str(env.home / ".scopecraft" / "events.git"), "the default", is_default=True)
+        return named_place(env, named, VARIABLE)
+    return project_setting(env) or Place(_address(env, None), "the default", is_default=True)
 
 
-def project_setting(env: Env) -> str | None:
+def named_place(env: Env, text: str, why: str, base: Path | None = None) -> Place:
+    """The store that ``text`` names; a relative path starts at ``base``, the current directory."""
+    return Place(_address(env, text, base), why)
+
+
+def project_setting(env: Env) -> Place | None:
     """The store named by git's configuration in the current directory, ``None`` without one.
 
     A relative path starts at the top of the main repository, so that all worktrees of a project
@@ -55,15 +71,17 @@ def project_setting(env: Env) -> str | None:
     text = git_answer(env, "config", "--type=path", "--get", CONFIG_KEY)
     if not text:
         return None
-    if Path(text.removeprefix("git:")).is_absolute():
-        return _resolved(text, env, env.cwd)
+    why = f"git config {CONFIG_KEY}"
+    _, _, path = text.rpartition(":")
+    if path.startswith(("/", "~")) or not path:
+        return named_place(env, text, why)
     top = main_repository(env)
     if top is None:
         raise Failure(
-            f"git config {CONFIG_KEY} is {text!r}, relative to a repository, and there is none",
+            f"{why} is {text!r}, relative to a repository, and there is none",
             hint="Give an absolute path, or one that begins with ~/.",
         )
-    return _resolved(text, env, top)
+    return named_place(env, text, why, top)
 
 
 def main_repository(env: Env) -> Path | None:
@@ -100,10 +118,10 @@ def git_answer(env: Env, *arguments: str) -> str | None:
     return os.fsdecode(done.stdout).removesuffix("\n") if done.returncode == 0 else None
 
 
-def _resolved(text: str, env: Env, base: Path) -> str:
-    if text == "memory:":
-        return text
-    path = text.removeprefix("git:")
-    if path == "~" or path.startswith("~/"):
-        return str(env.home / path[2:])
-    return os.path.normpath(base / Path(path).expanduser())
+def _address(env: Env, text: str | None, base: Path | None = None) -> Address:
+    from gitstore.backends.addresses import parse_address
+
+    try:
+        return parse_address(text, base=base or env.cwd, home=env.home)
+    except ValueError as error:
+        raise Usage(str(error), hint="A path with a colon in it: ./PATH.") from None

@@ -19,6 +19,7 @@ _COMMANDS = {
     "append": "append",
     "import": "import_",
     "export": "export",
+    "copy": "copy",
     "list": "list_",
     "show": "show",
     "streams": "streams",
@@ -90,7 +91,11 @@ def _show_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
     subcommand_metavar="COMMAND [ARGS]...",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-@click.option("--store", metavar="PATH", help="The event store to use.")
+@click.option(
+    "--store",
+    metavar="PATH",
+    help="The event store to use: a path, git:PATH or sqlite:FILE.",
+)
 @click.option("--debug", is_flag=True, help="Show tracebacks (also: SC_EVENTS_DEBUG=1).")
 @click.option(
     "--version",
@@ -102,7 +107,7 @@ def _show_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
 )
 @click.pass_context
 def cli(ctx: click.Context, store: str | None, debug: bool) -> int:
-    """Record events and work with them; every event is a git commit."""
+    """Record events and work with them; in a git store, every event is a commit."""
     env: Env = ctx.obj
     ctx.obj = replace(env, store=store or env.store, debug=debug or env.debug)
     if ctx.invoked_subcommand is None:

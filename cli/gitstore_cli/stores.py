@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gitstore_cli.env import Env
@@ -21,7 +21,7 @@ FIRST_EVENT = """sc-events append task-1 TaskCreated --data '{"title": "Ship it"
 
 @contextmanager
 def writing(env: Env) -> Iterator[BaseEventStore]:
-    """The store, made where there is none; closed at the end, so that all is in git."""
+    """The store, made where there is none; closed at the end, so that all is in its place."""
     place = find_place(env)
     with tended(env, place), made(env, place) as store:
         yield store
@@ -29,9 +29,12 @@ def writing(env: Env) -> Iterator[BaseEventStore]:
 
 @contextmanager
 def tended(env: Env, place: Place) -> Iterator[None]:
-    """Once the block has closed the store: have it maintained if due, by a process left behind."""
+    """Once the block has closed the store: have it maintained if due, by a process left behind.
+
+    Only a store of git needs that.
+    """
     yield
-    if not env.lingers:
+    if not (env.lingers and place.is_git):
         return
     import os
     import sys
@@ -39,7 +42,7 @@ def tended(env: Env, place: Place) -> Iterator[None]:
     from gitstore.backends.git.layout import StoreLayout
     from gitstore.backends.git.maintaining import is_due
 
-    if is_due(StoreLayout(Path(place.where.removeprefix("git:")))):
+    if is_due(StoreLayout(place.address.path)):
         command = [sys.executable, "-m", "gitstore_cli", "--store", place.where]
         nowhere = [(os.POSIX_SPAWN_OPEN, n, os.devnull, os.O_RDWR, 0) for n in range(3)]
         os.posix_spawn(
@@ -111,10 +114,29 @@ def say_no_events(env: Env, place: Place) -> None:
     env.say(f"Hint: Record one with `{FIRST_EVENT}`")
 
 
-def as_git_store(store: BaseEventStore, what: str) -> GitEventStore:
-    """``store`` as one of git, for ``what`` only those have."""
+def check_git(place: Place, what: str, *, instead: str = "") -> None:
+    """``Failure`` unless the store is one of git, for ``what`` only those have commits for.
+
+    ``what`` such as ``"log shows git commits"``; ``instead``: a sentence that says how to get at
+    the same in another way.
+    """
+    if place.is_git:
+        return
+    copied = f"`sc-events copy {shlex.quote(place.where)} NEW.git` makes a git store of it."
+    if place.address.kind == "memory":
+        copied = "Name a git store with --store PATH."
+    raise Failure(f"{what}, and {place.where} has none", hint=f"{instead} {copied}".strip())
+
+
+def existing_git(env: Env, place: Place, what: str, *, instead: str = "") -> GitEventStore:
+    """``existing``, of a store that must be one of git: see ``check_git``."""
+    check_git(place, what, instead=instead)
+    return as_git_store(existing(env, place))
+
+
+def as_git_store(store: BaseEventStore) -> GitEventStore:
+    """``store``, which is known to be one of git."""
     from gitstore.backends.git.store import GitEventStore
 
-    if not isinstance(store, GitEventStore):
-        raise Failure(f"{what} needs a git store", hint="Name one with --store PATH.")
+    assert isinstance(store, GitEventStore)
     return store

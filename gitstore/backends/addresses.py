@@ -1,4 +1,4 @@
-"""Addresses of stores: ``git:PATH``, ``jsonl:DIR``, ``sqlite:FILE``, ``memory:``, a plain path."""
+"""Addresses of stores: ``git:PATH``, ``sqlite:FILE``, ``memory:``, or a plain path."""
 
 from __future__ import annotations
 
@@ -8,13 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
-from gitstore.backends.jsonl.layoutreading import is_layout
-
-Kind = Literal["git", "jsonl", "sqlite", "memory"]
+Kind = Literal["git", "sqlite", "memory"]
 
 DEFAULT_PLACES: dict[Kind, str] = {
     "git": "~/.scopecraft/events.git",
-    "jsonl": "~/.scopecraft/events",
     "sqlite": "~/.scopecraft/events.db",
     "memory": "",
 }
@@ -45,17 +42,15 @@ def parse_address(
     """The store that ``where`` names; ``None`` is the default git store.
 
     A kind without a path is the default place of that kind. A path without a kind names what is
-    there: a regular file is an SQLite store, a directory of date folders a layout; anything else,
-    and what is not there yet, a git store. A relative path starts at ``base`` (the current
+    there: a regular file is an SQLite store; anything else, and what is not there yet, a git
+    store. A relative path starts at ``base`` (the current
     directory), a leading ``~`` is ``home``. ``ValueError`` for what names no place.
     """
     text = "git:" if where is None else os.fspath(where)
     match = _PREFIX(text)
     kind, named = (match[1], match[2]) if match else (None, text)
     if not text or kind not in (None, *get_args(Kind)) or (kind == "memory" and named):
-        raise ValueError(
-            f"{text!r} names no store: give a path, git:PATH, jsonl:DIR, sqlite:FILE or memory:"
-        )
+        raise ValueError(f"{text!r} names no store: give a path, git:PATH, sqlite:FILE or memory:")
     known: Kind | None = kind  # type: ignore[assignment]  # one of them
     if known == "memory":
         return Address(known, Path("/"))
@@ -68,8 +63,6 @@ def kind_at(path: Path) -> Kind:
     try:
         if path.is_file():
             return "sqlite"
-        if path.is_dir() and not (path / "HEAD").exists() and is_layout(path):
-            return "jsonl"
     except OSError:  # opening it will say why it cannot be looked at
         pass
     return "git"

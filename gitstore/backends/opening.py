@@ -20,11 +20,10 @@ def open_store(
 ) -> BaseEventStore:
     """Open the event store at ``where``, a context manager.
 
-    - ``where``: ``git:PATH``, ``jsonl:DIR`` (JSON lines by day and stream), ``sqlite:FILE`` (one
-      SQLite file), ``memory:`` (gone with the object); each but the last without a path is
-      its default place in ``~/.scopecraft``. A plain path names what is there, and a git store
-      where nothing is yet; ``None`` is ``~/.scopecraft/events.git``. A leading ``~`` is the home
-      directory.
+    - ``where``: ``git:PATH``, ``sqlite:FILE`` (one SQLite file), ``memory:`` (gone with the
+      object); each but the last without a path is its default place in ``~/.scopecraft``. A plain
+      path names what is there, and a git store where nothing is yet; ``None`` is
+      ``~/.scopecraft/events.git``. A leading ``~`` is the home directory.
     - ``create``: make a store that is not there; else ``StoreNotFound``.
     - ``flush``, of a git store: ``"background"``: an appended event is durable at once and in git
       within 250 ms when idle, at the latest at close; ``"append"``: in git before append returns
@@ -44,10 +43,6 @@ def open_store(
         from gitstore.backends.sqlite.store import SqliteEventStore
 
         return SqliteEventStore.open(address.path, create=create)
-    if address.kind == "jsonl":
-        from gitstore.backends.jsonl.store import JsonlEventStore
-
-        return JsonlEventStore.open(address.path, create=create)
     from gitstore.backends.git.store import GitEventStore
 
     return GitEventStore.open(address.path, create=create, flush=flush)

@@ -79,7 +79,7 @@ def export_events(
     lost, ``StoreCorrupted``.
     """
     last = store.last_position()
-    events = _whole(store, filters)
+    events = whole_history(store, filters)
     count = 0
     while page := list(islice(events, _LINES)):
         out.write(b"".join([form.encode(recorded.event) for recorded in page]))
@@ -174,7 +174,7 @@ def _write(
     last = store.last_position()
     wanted = {**filters, "after_position": max(layout.position, filters.get("after_position", 0))}
     count = 0
-    for written, position in layout.write(_whole(store, wanted)):
+    for written, position in layout.write(whole_history(store, wanted)):
         count += written
         if progress:
             progress("Exporting", position, max(position, last))
@@ -206,10 +206,11 @@ def _is_known(store: BaseEventStore, line: bytes) -> bool:
     return same == line + b"\n"
 
 
-def _whole(store: BaseEventStore, filters: dict[str, Any]) -> Iterator[RecordedEvent]:
-    """The live events, unless one is missing: a copy with holes must not pass for the history.
+def whole_history(store: BaseEventStore, filters: dict[str, Any]) -> Iterator[RecordedEvent]:
+    """The live events that pass ``filters``, those of ``read_all``, by position and lazily.
 
-    What a rebase superseded is no hole; it is read to know that.
+    ``StoreCorrupted`` where one is missing: a copy with holes must not pass for the history. What
+    a rebase superseded is no hole; it is read to know that. With filters nobody can tell.
     """
     after = filters.get("after_position", 0)
     if any(value is not None for name, value in filters.items() if name != "after_position"):

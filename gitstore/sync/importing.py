@@ -16,6 +16,7 @@ from gitstore.backends.jsonl.lines import BadLine, Line, parse_line
 from gitstore.core.base import BaseEventStore
 from gitstore.core.errors import PartialDuplicate, StoreUnavailable
 from gitstore.core.event import DomainEvent
+from gitstore.sync.batches import CHUNK, batches
 from gitstore.sync.forms import Form
 from gitstore.sync.import_inputs import Input, LayoutSource, Source, opened
 from gitstore.sync.import_plan import ImportPlan, PlannedLine
@@ -34,9 +35,6 @@ __all__ = [
     "import_events",
 ]
 
-CHUNK = 5000
-"""Events appended at once: from here on longer batches cost an event no less, and more memory."""
-_CHUNK_BYTES = 8 * 1024 * 1024
 _REPORT_EVERY = 1_000
 
 Progress = Callable[[str, int, int], None]
@@ -118,7 +116,7 @@ class Import:
     def run(self, store: BaseEventStore, chunk: int = CHUNK) -> None:
         """Append what ``check`` found to be new, ``chunk`` events at a time, in file order."""
         done, total = 0, self._plan.new
-        for events in _chunks(self._planned_events(), chunk):
+        for events in batches(self._planned_events(), chunk):
             _append(store, events)
             done += len(events)
             self._report("Recording", done, total)
@@ -186,22 +184,6 @@ def _event_to_append(event: DomainEvent, planned: PlannedLine) -> DomainEvent:
     if event.id is None:
         event = replace(event, id=planned.id)
     return event if planned.version is None else renumbered(event, planned.version)
-
-
-def _chunks(
-    events: Iterable[tuple[DomainEvent, int]], chunk: int
-) -> Iterator[Sequence[DomainEvent]]:
-    """Runs of at most ``chunk`` events whose lines have 8 MiB together, or one longer line."""
-    held: list[DomainEvent] = []
-    size = 0
-    for event, length in events:
-        if held and (len(held) == chunk or size + length > _CHUNK_BYTES):
-            yield held
-            held, size = [], 0
-        held.append(event)
-        size += length
-    if held:
-        yield held
 
 
 def _append(store: BaseEventStore, events: Sequence[DomainEvent]) -> None:

@@ -18,6 +18,7 @@ from gitstore_cli.finding import Place
 from gitstore_cli.stores import tended
 
 import gitstore
+from gitstore.backends.addresses import Address
 from gitstore.backends.git import maintaining
 from tests.cli.conftest import Cli, eventually, run_program
 
@@ -95,7 +96,7 @@ def test_a_command_leaves_maintenance_behind(cli: Cli) -> None:
             ["git", f"--git-dir={cli.default_store}", "pack-objects", "-q", folder / "pack"],
             input=blob, capture_output=True, check=True,
         )  # fmt: skip
-    place = Place(str(cli.default_store), "test")
+    place = Place(Address("git", cli.default_store), "test")
     with tended(Env.current(), place):
         pass
     eventually(lambda: count_packs(cli.default_store) <= 2, 30)
@@ -109,12 +110,14 @@ def test_commands_in_this_process_leave_nothing_behind(
     """Only a real process of ``sc-events`` may; and only where it is due."""
     packed(cli.default_store)
     monkeypatch.setattr(os, "posix_spawn", None)
-    with tended(Env.current(), Place(str(cli.default_store), "test")):
+    with tended(Env.current(), Place(Address("git", cli.default_store), "test")):
         pass
     monkeypatch.setattr(maintaining, "MOST_PACKS", 1)
-    with tended(replace(Env.current(), lingers=False), Place(str(cli.default_store), "test")):
+    with tended(
+        replace(Env.current(), lingers=False), Place(Address("git", cli.default_store), "test")
+    ):
         pass
-    for nowhere in ("memory:", str(cli.cwd / "missing")):
+    for nowhere in (Address("memory", Path("/")), Address("git", cli.cwd / "missing")):
         with tended(Env.current(), Place(nowhere, "test")):
             pass
 

@@ -49,7 +49,7 @@ def test_damage_is_named_and_repaired(cli: Cli, store: Path) -> None:
     ran = cli("verify", "--store", store)
     assert ran.code == 1
     assert ran.jsonl
-    wanted = {"kind", "ref", "stream", "commit", "message", "repairable", "repaired"}
+    wanted = {"kind", "ref", "stream", "commit", "place", "message", "repairable", "repaired"}
     assert all(finding.keys() == wanted for finding in ran.jsonl)
     assert {finding["repaired"] for finding in ran.jsonl} == {False}
     assert "of damage\n" in ran.err
@@ -120,9 +120,10 @@ def test_no_store_is_no_damage(cli: Cli, tmp_path: Path) -> None:
     assert "no event store" in ran.err
 
 
-def test_memory_has_nothing_to_verify(cli: Cli) -> None:
-    """Said in words, with what to do."""
-    ran = cli("verify", "--store", "memory:")
+def test_what_needs_commits_says_so_of_other_stores(cli: Cli) -> None:
+    """Said in words, with what to do; all else is looked at in every store."""
+    assert cli.ok("verify", "--store", "memory:").err == "0 events in 0 streams: no damage\n"
+    ran = cli("verify", "--against", "hub", "--store", "memory:")
     assert ran.code == 1
-    assert "needs a git store" in ran.err
-    assert "Hint" in ran.err
+    assert "--against proves git commits, and memory: has none" in ran.err
+    assert "Hint: Name a git store" in ran.err

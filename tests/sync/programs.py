@@ -15,6 +15,7 @@ from typing import Any
 import gitstore
 from gitstore.backends.jsonl import layoutwriting
 from gitstore.core.event import DomainEvent
+from gitstore.sync import copying
 from gitstore.sync.exporting import export_events, export_layout, follow_layout, whole_file
 
 
@@ -41,6 +42,15 @@ def bounded_layout(store: str, where: str, limit: str) -> None:
     with gitstore.open_store(store, create=False) as opened:
         _bound(int(limit))
         export_layout(opened, Path(where))
+
+
+def copy_all(source: str, target: str, batch: str) -> None:
+    """Copy a store in batches of so many events."""
+    copying.CHUNK = int(batch)
+    with gitstore.open_store(source, create=False) as ours, gitstore.open_store(target) as theirs:
+        sys.stdout.write("begun\n")
+        sys.stdout.flush()
+        copying.copy(ours, theirs)
 
 
 def follow(store: str, where: str) -> None:

@@ -9,7 +9,7 @@ import click
 from gitstore_cli import options
 from gitstore_cli.env import Env
 from gitstore_cli.finding import find_place
-from gitstore_cli.stores import as_git_store, existing, say_no_events
+from gitstore_cli.stores import existing_git, say_no_events
 
 if TYPE_CHECKING:
     from gitstore.backends.git.checkpointing import Made
@@ -43,8 +43,8 @@ def command(env: Env, form: str, sign: bool) -> None:
     if place.is_default and place.is_missing:
         say_no_events(env, place)
         return
-    with existing(env, place) as opened:
-        made = checkpoint(as_git_store(opened, "checkpoint"), signed=sign)
+    with existing_git(env, place, "a checkpoint names git commits") as store:
+        made = checkpoint(store, signed=sign)
     _write(env, form, made)
 
 

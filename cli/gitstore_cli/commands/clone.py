@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import click
 
@@ -41,11 +40,14 @@ def command(env: Env, form: str, url: str, path: str | None, timeout: float | No
     show_warnings(env)
     if path and env.store:
         raise Usage("PATH and --store both say where", hint="Give one of the two.")
-    where = find_place(replace(env, store=path) if path else env).where.removeprefix("git:")
-    if where == "memory:":
-        raise Failure("clone needs a git store", hint="Give a PATH, or --store PATH.")
+    place = find_place(replace(env, store=path) if path else env)
+    if not place.is_git:
+        raise Failure(
+            f"clone makes a git store, and {place.where} would be none",
+            hint="Give a PATH; `sc-events copy` brings the clone's events into any other store.",
+        )
     with ProgressBar(env) as bar:
-        report = clone(resolved(url, env.cwd), Path(where), timeout=timeout, progress=bar)
+        report = clone(resolved(url, env.cwd), place.address.path, timeout=timeout, progress=bar)
     write_taken(env, form, report)
-    env.say(f"The event store is {printable(where)}")
+    env.say(f"The event store is {printable(place.where)}")
     return OK if report.ok else DISAGREE

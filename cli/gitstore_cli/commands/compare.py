@@ -11,7 +11,7 @@ from gitstore_cli import options
 from gitstore_cli.env import Env
 from gitstore_cli.failures import DISAGREE, OK
 from gitstore_cli.finding import find_place
-from gitstore_cli.stores import as_git_store, check_present, existing
+from gitstore_cli.stores import check_present, existing_git
 
 if TYPE_CHECKING:
     from gitstore.sync.comparing import Compared, Comparison
@@ -60,8 +60,8 @@ def command(
 
     place = find_place(env)
     check_present(place)
-    with existing(env, place) as opened, ProgressBar(env) as bar:
-        store = as_git_store(opened, "compare")
+    what = "compare holds git commits against each other"
+    with existing_git(env, place, what) as store, ProgressBar(env) as bar:
         named = other or only_remote(store.examine(lambda parts: parts.layout.root))
         wanted = None if stream is None else [stream]
         with open_other(

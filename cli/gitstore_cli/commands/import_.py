@@ -13,7 +13,7 @@ import click
 from gitstore_cli import options
 from gitstore_cli.env import Env
 from gitstore_cli.failures import FAILURE, OK, Usage
-from gitstore_cli.finding import Place, find_place
+from gitstore_cli.finding import find_place
 from gitstore_cli.stores import existing, made, tended
 
 if TYPE_CHECKING:
@@ -85,6 +85,8 @@ def command(
 
 
 def _import(env: Env, work: Import, *, dry_run: bool) -> ImportSummary:
+    from gitstore.backends.memory import MemoryEventStore
+
     place = find_place(env)
     if not place.is_missing:
         with tended(env, place), existing(env, place) as store:
@@ -93,7 +95,7 @@ def _import(env: Env, work: Import, *, dry_run: bool) -> ImportSummary:
                 work.run(store)
         return summary
     # Not made before it is known that there is something to record.
-    with existing(env, Place("memory:", "nothing")) as nothing:
+    with MemoryEventStore() as nothing:
         summary = work.check(nothing)
     if summary.imported and not dry_run:
         with tended(env, place), made(env, place) as store:

@@ -16,6 +16,7 @@ from gitstore_cli.finding import (
     find_place,
     git_answer,
     main_repository,
+    named_place,
     project_setting,
     project_store,
 )
@@ -25,7 +26,8 @@ _EXAMPLES = """\b
 Examples:
   sc-events init
   sc-events init --project
-  sc-events init --store team.git"""
+  sc-events init --store team.git
+  sc-events init --store sqlite:events.db"""
 
 
 @options.command(epilog=_EXAMPLES, short_help="Make an event store.")
@@ -66,8 +68,8 @@ def _project_place(env: Env) -> Place:
         )
     if env.store:
         return find_place(env)
-    where = project_setting(env) or str(project_store(env, repository))
-    return Place(where, f"git config {CONFIG_KEY}")
+    own = project_store(env, repository)
+    return project_setting(env) or named_place(env, f"git:{own}", f"git config {CONFIG_KEY}")
 
 
 def _remember(env: Env, place: Place) -> None:
@@ -84,5 +86,6 @@ def _say_next_steps(env: Env, place: Place) -> None:
     here = find_place(replace(env, store=None)).where == place.where
     option = "" if here else f" --store {place.where}"
     env.say("Next steps:")
-    for step in (FIRST_EVENT, "sc-events log task-1", "sc-events list"):
+    logs = ["sc-events log task-1"] if place.is_git else []
+    for step in (FIRST_EVENT, *logs, "sc-events list"):
         env.say(f"  {step}{option}")

@@ -10,7 +10,8 @@ import click
 from gitstore_cli import options
 from gitstore_cli.env import Env
 from gitstore_cli.failures import Usage
-from gitstore_cli.stores import as_git_store, reading
+from gitstore_cli.finding import find_place
+from gitstore_cli.stores import as_git_store, check_git, reading
 
 if TYPE_CHECKING:
     from gitstore.core.base import BaseEventStore
@@ -58,6 +59,8 @@ def command(
     """Show events in the order they arrived, those that pass all filters."""
     if last is not None and limit is not None:
         raise Usage("--last and --limit cannot both be given", hint="Give one of the two.")
+    if superseded:
+        check_git(find_place(env), "--superseded shows git commits from before a rebase")
     with reading(env, form) as store:
         if store is None:
             return
@@ -75,7 +78,7 @@ def _reader(store: BaseEventStore, selection: options.Selection, *, superseded: 
         return lambda after, **more: store.read_all(**selection.arguments(after), **more)
     from gitstore.core.filters import EventFilter
 
-    git_store = as_git_store(store, "--superseded")
+    git_store = as_git_store(store)
     given = selection.arguments()
     del given["after_position"]
     wanted = EventFilter.of(**given)
@@ -94,7 +97,7 @@ def _write(
     from gitstore_cli.render.superseded import write_superseded
 
     if superseded:
-        return write_superseded(env, form, as_git_store(store, "--superseded"), events)
+        return write_superseded(env, form, as_git_store(store), events)
     return write_events(env, form, events)
 
 

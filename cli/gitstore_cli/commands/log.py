@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import shlex
 
 import click
 
 from gitstore_cli import options
 from gitstore_cli.env import Env
 from gitstore_cli.failures import Failure
-from gitstore_cli.stores import as_git_store, holding
+from gitstore_cli.finding import find_place
+from gitstore_cli.stores import as_git_store, check_git, holding
 
 _EXAMPLES = """\b
 Examples:
@@ -43,11 +45,13 @@ def command(env: Env, stream: str, arguments: tuple[str, ...]) -> None:
 
 def _flushed(env: Env, stream: str) -> str:
     """The place of the store, with every event of the stream in git."""
+    instead = f"`sc-events list --stream {shlex.quote(stream)}` shows the stream;"
+    check_git(find_place(env), "log shows git commits", instead=instead)
     with holding(env, f"stream {stream!r}") as store:
         if not store.stream_version(stream):
             hint = "`sc-events streams` lists those there are."
             raise Failure(f"there is no stream {stream!r}", hint=hint)
-        git_store = as_git_store(store, "log")
+        git_store = as_git_store(store)
         if git_store.status().unflushed:
             git_store.flush()
         return str(git_store.status().where)

@@ -10,10 +10,11 @@ import click
 from gitstore_cli import options
 from gitstore_cli.env import Env
 from gitstore_cli.failures import Usage
-from gitstore_cli.finding import find_place
+from gitstore_cli.finding import Place, find_place
 from gitstore_cli.stores import as_git_store, existing, say_no_events
 
 if TYPE_CHECKING:
+    from gitstore.core.base import BaseEventStore
     from gitstore.core.upkeep import MaintainReport, Occupied
 
 _EXAMPLES = """\b
@@ -53,10 +54,13 @@ def command(env: Env, form: str, trim: bool, auto: bool) -> None:
     if auto and env.lingers:
         os.nice(_NICENESS)
     with existing(env, place) as opened, ProgressBar(env) as bar:
-        store = as_git_store(opened, "maintain")
-        report = store.maintain_if_due() if auto else store.maintain(trim=trim, progress=bar)
+        report = _if_due(place, opened) if auto else opened.maintain(trim=trim, progress=bar)
     if report is not None:
         _write(env, form, report)
+
+
+def _if_due(place: Place, store: BaseEventStore) -> MaintainReport | None:
+    return as_git_store(store).maintain_if_due() if place.is_git else None
 
 
 def _write(env: Env, form: str, report: MaintainReport) -> None:
@@ -78,11 +82,14 @@ def _write(env: Env, form: str, report: MaintainReport) -> None:
 
 
 def _object(occupied: Occupied) -> dict[str, Any]:
-    return {"packs": occupied.packs, "loose": occupied.loose, "size": occupied.size}
+    parts = {"packs": occupied.packs, "loose": occupied.loose}
+    return {**{name: n for name, n in parts.items() if n is not None}, "size": occupied.size}
 
 
 def _sentence(before: Occupied, after: Occupied) -> str:
-    parts = [f"packs {before.packs} → {after.packs}"]
+    parts = []
+    if before.packs is not None:
+        parts.append(f"packs {before.packs} → {after.packs}")
     if before.loose:
         parts.append(f"loose objects {before.loose} → {after.loose}")
     parts.append(f"{_readable(before.size)} → {_readable(after.size)}")

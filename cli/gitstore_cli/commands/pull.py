@@ -10,7 +10,7 @@ from gitstore_cli import options
 from gitstore_cli.env import Env
 from gitstore_cli.failures import DISAGREE, FAILURE, OK, Usage
 from gitstore_cli.finding import find_place
-from gitstore_cli.stores import as_git_store, check_present, existing, tended
+from gitstore_cli.stores import check_present, existing_git, tended
 
 if TYPE_CHECKING:
     from gitstore.backends.git.store import GitEventStore
@@ -72,8 +72,7 @@ def command(
         raise Usage("--stream says which streams to rebase", hint="Add --rebase.")
     place = find_place(env)
     check_present(place)
-    with tended(env, place), existing(env, place) as opened:
-        store = as_git_store(opened, "pull")
+    with tended(env, place), existing_git(env, place, "pull takes in git commits") as store:
         root = store.exchange.layout.root
         named = source or only_remote(root)
         is_remote = named in remotes.urls(root)

@@ -10,7 +10,7 @@ from gitstore_cli import options
 from gitstore_cli.env import Env
 from gitstore_cli.failures import DISAGREE, FAILURE, OK
 from gitstore_cli.finding import find_place
-from gitstore_cli.stores import as_git_store, check_present, existing
+from gitstore_cli.stores import check_present, existing_git
 
 if TYPE_CHECKING:
     from gitstore.sync.pushreport import Estimate, PushReport
@@ -47,8 +47,7 @@ def command(env: Env, form: str, name: str | None, timeout: float | None) -> int
 
     place = find_place(env)
     check_present(place)
-    with existing(env, place) as opened:
-        store = as_git_store(opened, "push")
+    with existing_git(env, place, "push sends git commits") as store:
         remote = name or only_remote(store.exchange.layout.root)
         with ProgressBar(env) as bar:
             report = push(

@@ -11,7 +11,7 @@ from gitstore_cli.env import Env
 from gitstore_cli.failures import Failure
 from gitstore_cli.finding import find_place
 from gitstore_cli.safe import printable
-from gitstore_cli.stores import as_git_store, existing, made
+from gitstore_cli.stores import check_git, existing_git, made
 
 _EXAMPLES = """\b
 Examples:
@@ -26,6 +26,7 @@ Examples:
 An empty remote is made with `git init --bare PATH` on its host. Plain git works
 in the store too: `git push hub` and `git fetch hub` move the same refs."""
 _EMPTY = "No remotes. Add one with `sc-events remote add NAME URL`."
+_WHAT = "a remote gets git commits"
 _SAID = {
     "added": "✓ Added remote {name}: {url}",
     "completed": "✓ Completed remote {name}: {url}",
@@ -50,8 +51,9 @@ def add(env: Env, name: str, url: str) -> None:
 
     remotes.check_name(name)  # before a store is made
     address = _address(env, url)
-    with made(env, find_place(env)) as store:
-        as_git_store(store, "remote")
+    place = find_place(env)
+    check_git(place, _WHAT)
+    made(env, place).close()
     change = remotes.add(_root(env), name, address)
     if env.on_terminal:
         env.answer(printable(_SAID[change].format(name=name, url=redacted(address))))
@@ -154,13 +156,12 @@ def _is_there(env: Env) -> bool:
     place = find_place(env)
     if place.is_default and place.is_missing:
         return False
-    with existing(env, place) as store:
-        as_git_store(store, "remote")
+    existing_git(env, place, _WHAT).close()
     return True
 
 
 def _root(env: Env) -> Path:
-    return Path(find_place(env).where.removeprefix("git:"))
+    return find_place(env).address.path
 
 
 def _address(env: Env, url: str) -> str:

@@ -56,7 +56,7 @@ def command(env: Env, form: str, event: str) -> None:
 def _places(store: BaseEventStore, recorded: RecordedEvent) -> EventPlaces | None:
     if not store.capabilities.commits:
         return None
-    return as_git_store(store, "a commit").places(recorded.event.id or "")
+    return as_git_store(store).places(recorded.event.id or "")
 
 
 def _find(store: BaseEventStore, name: str) -> RecordedEvent | None:
@@ -89,7 +89,7 @@ def _by_commit(store: BaseEventStore, name: str) -> RecordedEvent | None:
     if not (store.capabilities.commits and _COMMIT.fullmatch(name)):
         return None
     try:
-        return as_git_store(store, "a commit").find_commit(name.lower())
+        return as_git_store(store).find_commit(name.lower())
     except ValueError as error:
         raise Failure(str(error), hint="Give more digits of the commit id.") from None
 

@@ -40,14 +40,13 @@ def command(env: Env, form: str) -> None:
     """Show which store is used and why, and how many events it has. Changes nothing."""
     from gitstore.sync.standing import remote_standings
 
+    place = find_place(env)
     with reading(env) as store:
         if store is not None:
-            git_store = as_git_store(store, "status")
-            remotes = remote_standings(git_store)
-            _write(env, form, _object(find_place(env), git_store.status(), remotes))
+            remotes = remote_standings(as_git_store(store)) if place.is_git else []
+            _write(env, form, _object(place, store.status(), remotes))
             _say_next(env, remotes)
         elif form == "json":
-            place = find_place(env)
             _write(env, form, {"store": place.where, "why": place.why, **_NO_STORE})
 
 

@@ -8,9 +8,9 @@ import click
 
 from gitstore_cli import options
 from gitstore_cli.env import Env
-from gitstore_cli.failures import DISAGREE, FAILURE, OK, Failure, Usage
+from gitstore_cli.failures import DISAGREE, FAILURE, OK, Usage
 from gitstore_cli.finding import Place, find_place
-from gitstore_cli.stores import as_git_store, check_present, existing, say_no_events
+from gitstore_cli.stores import check_present, existing, existing_git, say_no_events
 
 if TYPE_CHECKING:
     from gitstore.core.findings import Finding, VerifyReport
@@ -31,9 +31,9 @@ Exit codes: 0 no damage, 1 damage that is (still) there. With --against: 0 no
 stream lost anything, 3 histories disagree, 1 a bad signature or no checkpoint."""
 
 
-@options.command(epilog=_EXAMPLES, short_help="Hold the whole store against git.")
+@options.command(epilog=_EXAMPLES, short_help="Check the whole store; repair what can be.")
 @click.option("--repair", is_flag=True, help="Rebuild what can be rebuilt, and look again.")
-@click.option("--deep", is_flag=True, help="Ask `git fsck --full --strict` too.")
+@click.option("--deep", is_flag=True, help="Spare no time; in git, `git fsck --full --strict` too.")
 @click.option(
     "--against",
     multiple=True,
@@ -50,10 +50,11 @@ def command(
     against: tuple[str, ...],
     timeout: float | None,
 ) -> int:
-    """Check every event, stream, pack, ref, the feed, the index and the journal.
+    """Check every event and stream, and all that the store keeps them in.
 
-    Others may append meanwhile. Damage is named, one line each, with the events concerned. Repair
-    deletes nothing: damaged files are kept in gitstore/salvage inside the store.
+    In git: packs, refs, the feed, the index and the journal. Others may append meanwhile. Damage
+    is named, one line each, with the events concerned. Repair deletes nothing: damaged files are
+    kept, by git stores in gitstore/salvage inside them.
 
     With --against: prove that each stream holds what it held when a checkpoint was made. A remote
     is fetched for that, and nothing is taken in.
@@ -83,8 +84,8 @@ def _hold_against(env: Env, form: str, against: tuple[str, ...], timeout: float 
     place = find_place(env)
     check_present(place)
     checked: list[Checked] = []
-    with existing(env, place) as opened, ProgressBar(env) as bar:
-        store = as_git_store(opened, "verify")
+    what = "--against proves git commits"
+    with existing_git(env, place, what) as store, ProgressBar(env) as bar:
         for named in dict.fromkeys(against):
             checked += check_against(store, named, timeout=timeout, progress=bar)
     code = max(map(_code, checked))
@@ -102,17 +103,17 @@ def _code(one: Checked) -> int:
 
 
 def _report(env: Env, place: Place, *, repair: bool, deep: bool) -> VerifyReport:
-    from pathlib import Path
-
-    from gitstore.backends.git.inspecting import inspect
     from gitstore_cli.library_warnings import show_warnings
     from gitstore_cli.render.progress import ProgressBar
 
-    if place.where == "memory:":
-        raise Failure("verify needs a git store", hint="Name one with --store PATH.")
     show_warnings(env)
     with ProgressBar(env) as progress:
-        return inspect(Path(place.where), repair=repair, deep=deep, progress=progress)
+        if not place.is_git:
+            with existing(env, place) as store:
+                return store.verify(repair=repair, deep=deep, progress=progress)
+        from gitstore.backends.git.inspecting import inspect
+
+        return inspect(place.address.path, repair=repair, deep=deep, progress=progress)
 
 
 def _write(env: Env, form: str, report: VerifyReport) -> None:
@@ -147,6 +148,7 @@ def _object(finding: Finding) -> dict[str, Any]:
         "ref": finding.ref,
         "stream": finding.stream,
         "commit": finding.commit,
+        "place": finding.place,
         "message": finding.message,
         "repairable": finding.repairable,
     }
@@ -183,7 +185,7 @@ def _state(finding: Finding, mended: bool) -> str:
 
 
 def _where(finding: Finding) -> str:
-    return finding.stream or finding.ref or finding.commit or ""
+    return finding.place or finding.stream or finding.ref or finding.commit or ""
 
 
 def _say(env: Env, report: VerifyReport, *, repair: bool) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from gitstore.backends.git.indexschema import StreamHead
 from gitstore.backends.git.journalschema import JournalRow
 from gitstore.backends.git.parts import Parts
@@ -9,6 +11,8 @@ from gitstore.backends.git.rows import NO_HEAD, head_of
 from gitstore.core.errors import InvalidEvent
 
 _MOST = 50_000
+_AT_ONCE = 8
+"""From so many streams on, one look at the index costs less than one for each."""
 
 
 class Heads:
@@ -31,6 +35,16 @@ class Heads:
                 self._heads.clear()
             self._heads[stream] = head
         return head
+
+    def load(self, streams: Collection[str]) -> None:
+        """Look up where these streams end, at once; ``get`` then knows, while they are few."""
+        missing = [stream for stream in streams if stream not in self._heads]
+        if len(missing) < _AT_ONCE or len(missing) > _MOST or self._parts.journal.count():
+            return
+        if len(self._heads) + len(missing) > _MOST:
+            self._heads.clear()
+        found = self._parts.index.heads_of(missing)
+        self._heads.update((stream, found.get(stream, NO_HEAD)) for stream in missing)
 
     def note(self, row: JournalRow) -> None:
         """Take over an event that was just recorded."""

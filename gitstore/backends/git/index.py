@@ -11,7 +11,7 @@ import sqlite3
 from collections.abc import Iterator, Sequence, Set
 
 from gitstore.backends.disk.connections import transaction
-from gitstore.backends.git.indexfile import reports_damage
+from gitstore.backends.git.indexfile import NAMES_AT_ONCE, reports_damage
 from gitstore.backends.git.indexfilling import IndexFilling
 from gitstore.backends.git.indexhistory import IndexHistory
 from gitstore.backends.git.indexlists import IndexLists
@@ -66,6 +66,20 @@ class Index(IndexLists, IndexFilling, IndexReading, IndexHistory):
             .fetchone()
         )
         return StreamHead(*row) if row and row[0] else None
+
+    @reports_damage
+    def heads_of(self, streams: Sequence[str]) -> dict[str, StreamHead]:
+        """Where each of these streams ends in git; those that are not there are left out."""
+        heads: dict[str, StreamHead] = {}
+        for start in range(0, len(streams), NAMES_AT_ONCE):
+            some = streams[start : start + NAMES_AT_ONCE]
+            rows = self._db().execute(
+                "SELECT name, version, commit_id, date FROM streams "
+                f"WHERE name IN ({','.join('?' * len(some))}) AND version > 0",
+                some,
+            )
+            heads.update((name, StreamHead(*head)) for name, *head in rows)
+        return heads
 
     def heads(self) -> Iterator[tuple[str, StreamHead]]:
         """All streams and where they end, by name."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import sqlite3
-from collections.abc import Callable, Set
+from collections.abc import Callable, Iterator, Sequence, Set
 from typing import Any, ParamSpec, TypeVar
 
 from gitstore.backends.disk.connections import (
@@ -20,7 +20,8 @@ from gitstore.backends.git.layout import StoreLayout
 from gitstore.core.errors import StoreCorrupted, StoreUnavailable
 from gitstore.core.names import category_of
 
-_IDS_AT_ONCE = 500
+NAMES_AT_ONCE = 500
+"""Names asked for in one statement."""
 _MOST_NAMES = 100_000
 _MOST_WORDS = 10_000
 """Names and words kept in memory; more are looked up again."""
@@ -81,13 +82,12 @@ class IndexConnection(Connection):
     def intern_streams(self, wanted: Set[str]) -> dict[str, int]:
         """The numbers of these streams, given where they have none; in a transaction."""
         found = {name: self.streams[name] for name in wanted if name in self.streams}
-        for name in sorted(wanted - found.keys()):
-            self.execute(
-                "INSERT OR IGNORE INTO streams VALUES(NULL, ?, ?, 0, x'', 0)",
-                (name, category_of(name)),
-            )
-            row = self.execute("SELECT id FROM streams WHERE name = ?", (name,)).fetchone()
-            found[name] = row[0]
+        missing = sorted(wanted - found.keys())
+        self.executemany(
+            "INSERT OR IGNORE INTO streams VALUES(NULL, ?, ?, 0, x'', 0)",
+            [(name, category_of(name)) for name in missing],
+        )
+        found.update(self._numbers("SELECT name, id FROM streams WHERE name", missing))
         if len(self.streams) >= _MOST_NAMES:
             self.streams.clear()
         return found
@@ -98,14 +98,16 @@ class IndexConnection(Connection):
         found: dict[str | None, int | None] = {word: self.words.get(word) for word in names}
         missing = [word for word in names if found[word] is None]
         self.executemany("INSERT OR IGNORE INTO words VALUES(NULL, ?)", [(w,) for w in missing])
-        for start in range(0, len(missing), _IDS_AT_ONCE):
-            some = missing[start : start + _IDS_AT_ONCE]
-            marks = ",".join("?" * len(some))
-            found.update(self.execute(f"SELECT word, id FROM words WHERE word IN ({marks})", some))
+        found.update(self._numbers("SELECT word, id FROM words WHERE word", missing))
         found[None] = None
         if len(self.words) >= _MOST_WORDS:
             self.words.clear()
         return found
+
+    def _numbers(self, query: str, names: Sequence[str]) -> Iterator[tuple[str, int]]:
+        for start in range(0, len(names), NAMES_AT_ONCE):
+            some = names[start : start + NAMES_AT_ONCE]
+            yield from self.execute(f"{query} IN ({','.join('?' * len(some))})", some)
 
 
 class IndexFile:

@@ -168,6 +168,7 @@ class Writer:
         if self._heads.flushed < 0:
             self._heads.refresh()
         streams = dict.fromkeys([*(p.event.stream_id for p in proposals), *expected])
+        self._heads.load(streams)
         versions = {stream: self._heads.get(stream).version for stream in streams}
         try:
             found = already_recorded(proposals, self._known(ids), expected, versions)

@@ -1,0 +1,274 @@
+"""Copies: a history from any store into any other, and the proof that both say the same.
+
+A copy has the events of its source in the source's order, with their ids, versions and times, at
+positions of its own. What is there already is held against the source first, event by event; so a
+copy that was killed goes on where it ended, and nothing is added to what is no copy. Then what was
+written is read back and held against the source too.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from gitstore.core import canonical
+from gitstore.core.base import BaseEventStore
+from gitstore.core.checkpoint import Checkpoint
+from gitstore.core.errors import (
+    DuplicateEventId,
+    EventStoreError,
+    PartialDuplicate,
+    StaleCheckpoint,
+    WrongExpectedVersion,
+)
+from gitstore.core.event import DomainEvent, RecordedEvent
+from gitstore.core.findings import Progress, silent
+from gitstore.sync.batches import CHUNK, batches
+from gitstore.sync.exporting import whole_history
+
+_REPORT_EVERY = 1_000
+_REBASED = "A rebase gave events of the source other places since: copy it to a new place."
+
+
+class StoresDiffer(EventStoreError):
+    """The target is no copy of the source, as far as it goes.
+
+    ``source`` and ``target``: the first two events that differ, where equal ones should stand;
+    ``None`` for the store that has none there. ``position``: of the source, up to which both say
+    the same. ``reason``: how they differ.
+    """
+
+    hint = "Copy to a place of its own: what is recorded is never changed to fit another store."
+
+    def __init__(
+        self,
+        source: RecordedEvent | None,
+        target: RecordedEvent | None,
+        position: int,
+        *,
+        hint: str | None = None,
+    ) -> None:
+        self.source = source
+        self.target = target
+        self.position = position
+        self.reason = _difference(source, target)
+        message = f"the histories differ after position {position:,}: {self.reason}"
+        super().__init__(message, hint=hint)
+
+
+@dataclass(frozen=True, slots=True)
+class CopySummary:
+    """What a copy did.
+
+    - ``events``: how many were written, this time; ``streams``: how many streams they stand in.
+    - ``position``: the source's position up to which the target goes.
+    - ``checked``: how many events were read in both stores and found equal, in all.
+    """
+
+    events: int
+    streams: int
+    position: int
+    checked: int
+
+
+def copy(
+    source: BaseEventStore,
+    target: BaseEventStore,
+    *,
+    stop: threading.Event | None = None,
+    progress: Progress | None = None,
+    **filters: Any,
+) -> CopySummary:
+    """Bring ``target`` up to what ``source`` has now, and prove that both say the same.
+
+    - ``stop``: end after the batch that is being written; what was written is proved.
+    - ``progress``: told ``"Comparing"`` and ``"Copying"``, the source's position reached, and its
+      last.
+    - ``filters``: those of ``read_all``; the target must take versions with gaps, as a layout
+      does that was opened as a part.
+
+    A copy may be killed at any moment and run again, also beside others of the same source. Raises
+    ``StoresDiffer`` where the target has another event than the source, or one more: before
+    anything is written if it was there before. ``StoreCorrupted`` where the source lacks events;
+    ``ValueError`` where both are one store; and what the stores raise.
+    """
+    return _Copying(source, target, progress, filters).run(stop or threading.Event())
+
+
+def follow_copy(
+    source: BaseEventStore,
+    target: BaseEventStore,
+    *,
+    stop: threading.Event,
+    progress: Progress | None = None,
+    **filters: Any,
+) -> Iterator[CopySummary]:
+    """``copy``, then again whenever events are recorded, until ``stop`` is set.
+
+    Gives what was written, each time something was or could have been; each time it is read back.
+    Also ends when the source is closed. ``progress`` is told of the first time only.
+    """
+    work = _Copying(source, target, progress, filters)
+    while True:
+        yield work.run(stop)
+        work.tell = silent
+        if not work.waited_for_more(stop):
+            return
+
+
+class _Copying:
+    """A copy at work: how far both stores were read and found equal; ``tell`` of its progress."""
+
+    def __init__(
+        self,
+        source: BaseEventStore,
+        target: BaseEventStore,
+        progress: Progress | None,
+        filters: dict[str, Any],
+    ) -> None:
+        if source.store_id == target.store_id:
+            raise ValueError("source and target are one store")
+        self._source = source
+        self._target = target
+        self.tell = progress or silent
+        self._filters = filters
+        self._begin()
+
+    def _begin(self) -> None:
+        self._epoch = self._source.epoch
+        self._position: int = self._filters.get("after_position", 0)
+        self._their_position = 0
+        self._checked = 0
+
+    def run(self, stop: threading.Event) -> CopySummary:
+        """Compare what both have, write the rest, and compare that."""
+        events, streams = 0, set[str]()
+        while True:
+            last = self._source.last_position()
+            try:
+                for batch in self._brought(last, stop):
+                    events += len(batch)
+                    streams.update(recorded.stream_id for recorded in batch)
+            except StaleCheckpoint:  # what was compared, or was to be written, is superseded
+                self._begin()
+                continue
+            if not stop.is_set():  # what comes up to there and is not wanted is not read again
+                self._position = max(self._position, last)
+            return CopySummary(events, len(streams), self._position, self._checked)
+
+    def waited_for_more(self, stop: threading.Event) -> bool:
+        """Wait for an event after what was copied; whether one came before the end."""
+        coming = self._source.follow(**self._wanted(), stop=stop)
+        return next(coming, None) is not None
+
+    def _brought(self, last: int, stop: threading.Event) -> Iterator[Sequence[RecordedEvent]]:
+        """The batches that the target lacked, each written when it is given; proved at the end.
+
+        ``StaleCheckpoint`` where a rebase came between.
+        """
+        self._check_live(self._position)
+        written = self._position
+        try:
+            for batch in batches(_sized(self._compared(last)), CHUNK):
+                self._check_live(batch[-1].position)
+                self._append(batch)
+                written = batch[-1].position
+                self.tell("Copying", written, max(written, last))
+                yield batch
+                if stop.is_set():
+                    break
+            self._prove(written, last)
+        except (StoresDiffer, DuplicateEventId, WrongExpectedVersion):
+            self._check_live(written)
+            raise
+        self._check_live(written)
+
+    def _prove(self, written: int, last: int) -> None:
+        if written > self._position:
+            lacking = next(self._compared(last), None)
+            if self._position < written:
+                raise StoresDiffer(lacking, None, self._position)
+
+    def _compared(self, last: int) -> Iterator[RecordedEvent]:
+        """Go over what the target has; then gives what comes after that in the source.
+
+        The target's read begins first: so the source has what came into both meanwhile.
+        """
+        ours: Iterator[RecordedEvent] | None = None
+        for theirs in self._target.read_all(self._their_position):
+            ours = ours or whole_history(self._source, self._wanted())
+            mine = next(ours, None)
+            if mine is None or not _is_same(mine.event, theirs.event):
+                hint = _REBASED if self._was_moved(theirs) else None
+                raise StoresDiffer(mine, theirs, self._position, hint=hint)
+            self._position, self._their_position = mine.position, theirs.position
+            self._checked += 1
+            if self._checked % _REPORT_EVERY == 0:
+                self.tell("Comparing", mine.position, max(mine.position, last))
+        yield from ours or whole_history(self._source, self._wanted())
+
+    def _wanted(self) -> dict[str, Any]:
+        return {**self._filters, "after_position": self._position}
+
+    def _append(self, batch: Sequence[RecordedEvent]) -> None:
+        events = [recorded.event for recorded in batch]
+        try:
+            while True:
+                try:
+                    self._target.append_many(events)
+                    return
+                except PartialDuplicate as error:  # another copy wrote the first of them meanwhile
+                    known = set(error.known)
+                    events = [event for event in events if event.id not in known]
+        except (DuplicateEventId, WrongExpectedVersion):
+            next(self._compared(self._position), None)  # says what the target has instead
+            raise
+
+    def _was_moved(self, theirs: RecordedEvent) -> bool:
+        """Whether a rebase gave the source's own recording of this event another place."""
+        mine = self._source.find_event(theirs.event.id or "")
+        return mine is not None and mine.replaces is not None
+
+    def _check_live(self, position: int) -> None:
+        """``StaleCheckpoint`` where a rebase has moved an event up to there since this began."""
+        store = self._source
+        self._epoch = store.resume(Checkpoint(store.store_id, self._epoch, position)).epoch
+
+
+def _sized(events: Iterator[RecordedEvent]) -> Iterator[tuple[RecordedEvent, int]]:
+    for recorded in events:
+        yield recorded, len(canonical.encode_own(recorded.event.data))
+
+
+def _is_same(mine: DomainEvent, theirs: DomainEvent) -> bool:
+    """Whether both have the same bytes; to Python, ``1`` and ``1.0`` and ``True`` are equal too."""
+    return (
+        mine == theirs
+        and canonical.encode_own(mine.data) == canonical.encode_own(theirs.data)
+        and canonical.encode_own(mine.metadata) == canonical.encode_own(theirs.metadata)
+    )
+
+
+def _difference(source: RecordedEvent | None, target: RecordedEvent | None) -> str:
+    if target is None:
+        assert source is not None  # or there would be no difference
+        return f"the target lacks {_named(source)}"
+    if source is None:
+        return f"the target has {_named(target)}, which the source has not"
+    mine, theirs = source.event, target.event
+    if (mine.id, mine.stream_id, mine.version) != (theirs.id, theirs.stream_id, theirs.version):
+        return f"the source goes on with {_named(source)}, the target with {_named(target)}"
+    for what, ours, other in (
+        ("type", mine.type, theirs.type),
+        ("time", mine.timestamp, theirs.timestamp),
+    ):
+        if ours != other:
+            return f"{_named(source)} has another {what} in the target"
+    data = canonical.encode_own(mine.data) == canonical.encode_own(theirs.data)
+    return f"{_named(source)} has other {'metadata' if data else 'data'} in the target"
+
+
+def _named(recorded: RecordedEvent) -> str:
+    return f"{recorded.stream_id}@{recorded.version} (id {recorded.event.id})"
