@@ -17,7 +17,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import pytest
+try:
+    import pytest
+except ModuleNotFoundError as error:
+    raise ImportError(
+        "gitstore.testing.contract needs pytest: pip install 'scopecraft-events[testing]'"
+    ) from error
 
 from gitstore.core.base import BaseEventStore
 from gitstore.testing.contract_appending import AppendingContract
