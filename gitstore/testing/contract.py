@@ -8,6 +8,8 @@ each test's docstring says the clause. A backend's whole test is a subclass with
         def make_store(self, tmp_path):
             return lambda: MyStore(tmp_path)
 
+A backend that declares ``rebases`` subclasses ``contract_rebased.RebasedContract`` too.
+
 ``make_store`` opens a store on the same place at each call where the backend is durable, and a
 fresh one where it is not. Differences between backends are read from ``store.capabilities`` alone.
 ``pytest.register_assert_rewrite("gitstore.testing")`` in a ``conftest.py`` makes failures readable.

@@ -131,7 +131,7 @@ def test_what_was_not_refused_is_told() -> None:
     """With what was recorded instead."""
     with open_store("memory:") as store, pytest.raises(AssertionError) as caught:
         Scenario(store).when_refused(lambda store: store.append(CREATED), ValueError)
-    assert str(caught.value).startswith("not refused with ValueError, as was expected")
+    assert str(caught.value).startswith("nothing was refused: ValueError was expected")
     assert '"title":"Ship"' in str(caught.value)
 
 
