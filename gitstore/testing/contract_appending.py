@@ -180,8 +180,9 @@ class AppendingContract:
         assert list(store.read_all(1)) == recorded
 
     def test_a_batch_of_none_is_an_empty_list(self, store: BaseEventStore) -> None:
-        """No events: nothing is recorded, and nothing is wrong."""
+        """No events: nothing is recorded, and nothing is wrong, whatever is expected."""
         assert store.append_many([]) == []
+        assert store.append_many([], {"a": STREAM_EXISTS, "b": 7}) == []
         assert store.append_many(iter(())) == []
         assert store.last_position() == 0
 

@@ -36,10 +36,10 @@ LAWS: dict[str, Law] = {}
 """Each law by its name."""
 
 
-def hold(law: Law, open_at: OpenAt, *, examples: int = 50) -> None:
-    """Hold a store to a law; ``examples``: how many histories to try."""
+def hold(law: Law, open_at: OpenAt, how: settings | None = None) -> None:
+    """Hold a store to a law; ``how``: hypothesis's settings, such as how many histories to try."""
 
-    @settings(max_examples=examples, deadline=None)
+    @settings(how, deadline=None)
     @given(st.data())
     def held(data: st.DataObject) -> None:
         law(lambda: _fresh(open_at), data)
@@ -123,17 +123,17 @@ def pages_make_the_whole(fresh: Fresh, data: st.DataObject) -> None:
     size = data.draw(st.integers(1, 5), "page")
     with fresh() as store:
         store.append_many(history)
-        pages: list[RecordedEvent] = []
-        while page := list(store.read_all(pages[-1].position if pages else 0, limit=size)):
-            pages += page
-        assert pages == list(store.read_all())
-        for stream in store.streams():
-            pages = []
-            while page := list(
-                store.read_stream(stream, pages[-1].version if pages else 0, limit=size)
-            ):
-                pages += page
-            assert pages == list(store.read_stream(stream))
+        for stream in (None, *store.streams()):
+            whole = list(store.read_stream(stream) if stream else store.read_all())
+            paged: list[RecordedEvent] = []
+            while len(paged) < len(whole):
+                if stream:
+                    page = store.read_stream(stream, paged[-1].version if paged else 0, limit=size)
+                else:
+                    page = store.read_all(paged[-1].position if paged else 0, limit=size)
+                given = list(page)
+                assert given == whole[len(paged) : len(paged) + size]
+                paged += given
 
 
 @_law

@@ -89,23 +89,27 @@ events = st.builds(
 
 _FEW_STREAMS = st.sampled_from(["task-1", "task-2", "task", "session-1", "a/b", "\u00e9-\u0301"])
 _FEW_TYPES = st.sampled_from(["Created", "Moved", "moved", "a/b"])
-_FEW_NAMES = st.sampled_from(["ann", "bob", ""]) | json_values
-_TIMES = st.datetimes(
-    datetime(2026, 11, 22, 23),  # noqa: DTZ001 - hypothesis adds the zone
-    datetime(2026, 11, 23, 1),  # noqa: DTZ001
-    timezones=zones,
+_FEW_NAMES = st.sampled_from(["ann", "bob", "", 5, None])
+_TIMES = st.builds(
+    lambda minutes, microseconds, zone: (
+        datetime(2026, 11, 23, tzinfo=UTC) + timedelta(minutes=minutes, microseconds=microseconds)
+    ).astimezone(zone),
+    st.integers(-3, 3),
+    st.sampled_from([0, 0, 1, 1_000]),
+    zones,
 )
+_FLAT = scalars | st.lists(scalars, max_size=2) | st.dictionaries(text, scalars, max_size=2)
 
 few_events = st.builds(
     DomainEvent,
     _FEW_STREAMS,
     _FEW_TYPES,
-    json_values,
+    _FLAT,
     st.fixed_dictionaries({}, optional={"userId": _FEW_NAMES, "correlationId": _FEW_NAMES}),
     event_ids,
     _TIMES,
 )
-"""Events of a few streams, types, users and hours, with id and timestamp, so that they meet."""
+"""Events of a few streams, types, users and moments, with id and timestamp, so that they meet."""
 
 histories = st.lists(few_events, max_size=12, unique_by=lambda event: event.id)
 """What might be recorded in a store, in order; no version is named."""

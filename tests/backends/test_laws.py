@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import Phase, settings
 
 from gitstore.backends.memory import MemoryEventStore
 from gitstore.backends.opening import open_store
@@ -43,7 +43,7 @@ def open_at(kind: str, folder: Path) -> BaseEventStore:
 @pytest.mark.parametrize("kind", ADDRESSES)
 def test_a_law_holds(kind: str, law: Law) -> None:
     """Of every history, in every store."""
-    hold(law, lambda folder: open_at(kind, folder), examples=EXAMPLES[kind])
+    hold(law, lambda folder: open_at(kind, folder), settings(max_examples=EXAMPLES[kind]))
 
 
 @pytest.mark.parametrize(("mutant", "law"), DISAGREE.items())
@@ -51,7 +51,7 @@ def test_a_broken_store_breaks_a_law(mutant: str, law: str) -> None:
     """Laws that nothing could break would say nothing."""
     broken, _ = MUTANTS[mutant]
     with pytest.raises((Exception, BaseExceptionGroup)):
-        hold(LAWS[law], lambda _: broken())
+        hold(LAWS[law], lambda _: broken(), settings(phases=[Phase.generate]))
 
 
 class MemoryAndSqlite(SideBySide):
@@ -76,9 +76,9 @@ class MemoryAndBroken(MemoryAndSqlite):
 
 
 TestMemoryAndSqlite = MemoryAndSqlite.TestCase
-TestMemoryAndSqlite.settings = settings(max_examples=60, stateful_step_count=30)
+TestMemoryAndSqlite.settings = settings(max_examples=25, stateful_step_count=30)
 TestMemoryAndGit = MemoryAndGit.TestCase
-TestMemoryAndGit.settings = settings(max_examples=15, stateful_step_count=30)
+TestMemoryAndGit.settings = settings(max_examples=8, stateful_step_count=30)
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ TestMemoryAndGit.settings = settings(max_examples=15, stateful_step_count=30)
         "LetsARetryStandAnywhere",
         "TellsAWrongActual",
         "CallsAHandlerTwice",
-        "IncludesUntil",
+        "ForgetsTheUsersFilter",
         "HandlesTheLastEventTwice",
     ],
 )
@@ -98,6 +98,6 @@ def test_a_broken_store_answers_otherwise(mutant: str) -> None:
     """The machine finds the step at which a broken store differs from the model."""
     kind = type(mutant, (MemoryAndBroken,), {"broken": MUTANTS[mutant][0]})
     case = kind.TestCase()
-    case.settings = settings(max_examples=300, stateful_step_count=30)
+    case.settings = settings(max_examples=150, stateful_step_count=30, phases=[Phase.generate])
     with pytest.raises((AssertionError, BaseExceptionGroup)):
         case.runTest()
