@@ -76,9 +76,9 @@ class MemoryAndBroken(MemoryAndSqlite):
 
 
 TestMemoryAndSqlite = MemoryAndSqlite.TestCase
-TestMemoryAndSqlite.settings = settings(max_examples=25, stateful_step_count=30)
+TestMemoryAndSqlite.settings = settings(max_examples=60, stateful_step_count=30)
 TestMemoryAndGit = MemoryAndGit.TestCase
-TestMemoryAndGit.settings = settings(max_examples=8, stateful_step_count=30)
+TestMemoryAndGit.settings = settings(max_examples=16, stateful_step_count=30)
 
 
 @pytest.mark.parametrize(
