@@ -16,6 +16,7 @@ DEFAULT_PLACES: dict[Kind, str] = {
     "memory": "",
 }
 """Where a store of each kind is when nobody says where."""
+_SQLITE = b"SQLite format 3\0"
 _PREFIX = re.compile(r"([a-z]+):(.*)", re.DOTALL).fullmatch
 
 
@@ -42,7 +43,7 @@ def parse_address(
     """The store that ``where`` names; ``None`` is the default git store.
 
     A kind without a path is the default place of that kind. A path without a kind names what is
-    there: a regular file is an SQLite store; anything else, and what is not there yet, a git
+    there: an SQLite database is an SQLite store; anything else, and what is not there yet, a git
     store. A relative path starts at ``base`` (the current
     directory), a leading ``~`` is ``home``. ``ValueError`` for what names no place.
     """
@@ -62,7 +63,8 @@ def kind_at(path: Path) -> Kind:
     """The kind of store that is at ``path``; ``git`` where nothing else can be told."""
     try:
         if path.is_file():
-            return "sqlite"
+            with path.open("rb") as file:
+                return "sqlite" if file.read(len(_SQLITE)) == _SQLITE else "git"
     except OSError:  # opening it will say why it cannot be looked at
         pass
     return "git"

@@ -12,7 +12,7 @@ import pytest
 
 from tests.cli.conftest import Cli, eventually
 
-KINDS = ("git", "sqlite", "jsonl")
+KINDS = ("git", "sqlite")
 OTHERS = KINDS[1:]
 
 
@@ -116,7 +116,7 @@ def test_a_kind_without_a_path_is_its_default_place(cli: Cli, kind: str) -> None
     """Below the home; it is made by the first append, and missing before."""
     assert cli("list", "--store", f"{kind}:").code == 1
     cli.ok("append", "a", "T", "--store", f"{kind}:")
-    assert (cli.home / ".scopecraft" / {"sqlite": "events.db", "jsonl": "events"}[kind]).exists()
+    assert (cli.home / ".scopecraft" / "events.db").exists()
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from gitstore.backends.table.schema import SELECT
 from gitstore.backends.table.table import EventTable
+from gitstore.backends.table.tablefile import TableDamaged
 from gitstore.core import canonical
 from gitstore.core.errors import InvalidEvent
 from gitstore.core.event import DomainEvent
@@ -34,8 +35,10 @@ class Verifier:
             findings += self._structure()
             for row in self._rows():
                 findings += self._row(row)
-        except sqlite3.Error as error:
-            findings.append(Finding("file", f"{self._place}: {error}", place=self._place))
+        except (sqlite3.Error, TableDamaged) as error:
+            what = str(error)
+            named = what if self._place in what else f"{self._place}: {what}"
+            findings.append(Finding("file", named, place=self._place))
         return VerifyReport(tuple(findings), self._events, len(self._heads))
 
     def _structure(self) -> Iterator[Finding]:
