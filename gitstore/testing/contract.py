@@ -1,7 +1,7 @@
 """``EventStoreContract``: what every store promises, a test for each clause.
 
-Each module lists which clause of ``core.protocol`` and ``core.base`` its tests hold a store to, and
-each test's docstring says the clause. A backend's whole test is a subclass with one fixture::
+Each module lists the clauses of ``core.protocol`` and ``core.base`` that its tests hold a store to,
+and each test's docstring says the clause. A backend's whole test is a subclass with one fixture::
 
     class TestMyStore(EventStoreContract):
         @pytest.fixture
