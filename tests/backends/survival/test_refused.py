@@ -19,8 +19,8 @@ from gitstore import (
     UnsupportedFormat,
     open_store,
 )
+from tests.backends.processes import lines
 from tests.backends.survival.deaths import struck
-from tests.backends.survival.test_processes import lines
 from tests.backends.survival.witness import address, assert_sound, filled
 
 Begin = Callable[..., Popen[str]]
