@@ -60,7 +60,7 @@ def parse_address(
 
 def kind_at(path: Path) -> Kind:
     """The kind of store that is at ``path``; ``git`` where nothing else can be told."""
-    if not path.is_file() or not path.stat().st_size:
+    if not path.is_file():
         return "git"
     from gitstore.backends.disk.connections import is_database
 

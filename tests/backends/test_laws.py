@@ -103,5 +103,5 @@ def test_a_broken_store_answers_otherwise(mutant: str) -> None:
     kind = type(mutant, (MemoryAndBroken,), {"broken": MUTANTS[mutant][0]})
     case = kind.TestCase()
     case.settings = settings(_UNTIL_IT_BITES, stateful_step_count=30)
-    with pytest.raises((AssertionError, BaseExceptionGroup)):
+    with pytest.raises((Exception, BaseExceptionGroup)):
         case.runTest()

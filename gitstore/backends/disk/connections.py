@@ -29,6 +29,7 @@ class Connection(sqlite3.Connection):
 
 C = TypeVar("C", bound=Connection)
 _BUSY_SECONDS = 10
+_LEAST_PAGE = 512
 _LOG_BUSY_SECONDS = 0.1
 _alive: weakref.WeakSet[ThreadConnections[Any]] = weakref.WeakSet()
 # Closed in a child, they would roll back what the parent has begun, in memory both share; closed in
@@ -176,10 +177,13 @@ def connect(path: Path, kind: type[C], *, synchronous: str, wal: bool, read_only
 def is_database(path: Path) -> bool:
     """Whether SQLite takes this file for one of its own; one that cannot be read may be.
 
-    SQLite is asked. To open a database and close it again by ourselves would give back every lock
+    SQLite is asked, but of a file that is shorter than any database: one of a single byte it takes
+    for an empty one, and writes over it. To open a database and close it again by ourselves would give back every lock
     that connections of this process have on it, and the next process to close it would delete the
     log they write to (sqlite.org/howtocorrupt.html, 2.2).
     """
+    if path.stat().st_size < _LEAST_PAGE:
+        return False
     try:
         with contextlib.closing(look_only(path)) as connection:
             connection.execute("PRAGMA schema_version").fetchone()
