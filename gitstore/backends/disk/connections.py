@@ -178,9 +178,9 @@ def is_database(path: Path) -> bool:
     """Whether SQLite takes this file for one of its own; one that cannot be read may be.
 
     SQLite is asked, but of a file that is shorter than any database: one of a single byte it takes
-    for an empty one, and writes over it. To open a database and close it again by ourselves would give back every lock
-    that connections of this process have on it, and the next process to close it would delete the
-    log they write to (sqlite.org/howtocorrupt.html, 2.2).
+    for an empty one, and writes over it. To open a database and close it again by ourselves would
+    give back every lock that connections of this process have on it, and the next process to close
+    it would delete the log they write to (sqlite.org/howtocorrupt.html, 2.2).
     """
     if path.stat().st_size < _LEAST_PAGE:
         return False
