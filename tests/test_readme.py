@@ -105,6 +105,17 @@ def test_the_python_example_runs(tmp_path: Path) -> None:
     assert done.stdout.splitlines()[1:] == ["task-AUTH-001 7 1", "1 {'title': 'Sign in'}"]
 
 
+def test_the_test_of_the_readme_passes(tmp_path: Path) -> None:
+    """The README's given / when / then is a test that pytest runs; broken, it fails."""
+    code = README.split("```python\n")[2].split("```")[0]
+    for number, text in enumerate((code, code.replace('{"after": 1}', '{"after": 2}'))):
+        (tmp_path / "test_it.py").write_text(text)
+        run = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_it.py"]
+        done = subprocess.run(run, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert done.returncode == number, done.stdout
+    assert "event 1 has another data" in done.stdout
+
+
 def test_two_machines_see_what_the_readme_shows(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -19,7 +19,6 @@ DEFAULT_PLACES: dict[Kind, str] = {
     "memory": "",
 }
 """Where a store of each kind is when nobody says where."""
-_SQLITE = b"SQLite format 3\0"
 _PREFIX = re.compile(r"([a-z]+):(.*)", re.DOTALL).fullmatch
 
 
@@ -68,8 +67,9 @@ def kind_at(path: Path) -> Kind:
     """The kind of store that is at ``path``; ``git`` where nothing else can be told."""
     try:
         if path.is_file():
-            with path.open("rb") as file:
-                return "sqlite" if file.read(len(_SQLITE)) == _SQLITE else "git"
+            from gitstore.backends.disk.connections import is_database
+
+            return "sqlite" if is_database(path) else "git"
         if path.is_dir() and not (path / "HEAD").exists() and is_layout(path):
             return "jsonl"
     except OSError:  # opening it will say why it cannot be looked at

@@ -74,6 +74,8 @@ class MemoryEventStore(BaseEventStore):
         ids = check_batch_ids(proposals)
         with self._changed:
             self._check_open()
+            if not proposals:
+                return []
             known = {i: self._by_id[i].recorded() for i in ids if i in self._by_id}
             expected = expected_versions or {}
             streams = [*(p.event.stream_id for p in proposals), *expected]

@@ -112,7 +112,7 @@ class BaseEventStore(EventStore, abc.ABC):
         """The store at a glance; changes nothing."""
         events = sum(1 for _ in self.read_all())
         streams = sum(1 for _ in self.streams())
-        return StoreStatus(type(self).__name__, type(self).__name__, self.store_id, events, streams)
+        return StoreStatus("", type(self).__name__, self.store_id, events, streams)
 
     def verify(
         self, *, repair: bool = False, deep: bool = False, progress: Progress | None = None
@@ -127,8 +127,8 @@ class BaseEventStore(EventStore, abc.ABC):
         tell = progress or silent
         findings: list[Finding] = []
         heads: dict[str, int] = {}
-        last, highest = 0, self.last_position()
-        for recorded in self.read_all():
+        events, last, highest = 0, 0, self.last_position()
+        for events, recorded in enumerate(self.read_all(), 1):
             if recorded.position != last + 1:
                 findings.append(Finding("order", f"positions {last} and {recorded.position} meet"))
             last = recorded.position
@@ -137,9 +137,9 @@ class BaseEventStore(EventStore, abc.ABC):
                 what = f"{recorded.stream_id}@{recorded.version} comes after version {head}"
                 findings.append(Finding("stream", what, stream=recorded.stream_id))
             heads[recorded.stream_id] = recorded.version
-            if last % _REPORT_EVERY == 0:
+            if events % _REPORT_EVERY == 0:
                 tell("Checking", last, highest)
-        return VerifyReport(tuple(findings), last, len(heads))
+        return VerifyReport(tuple(findings), events, len(heads))
 
     def maintain(self, *, trim: bool = False, progress: Progress | None = None) -> MaintainReport:
         """Make the store small, beside writers and readers; drops no event and moves none.

@@ -30,11 +30,11 @@ class Finding:
 
     - ``kind``: ``format``: what makes the place a store. ``stream``: a stream's events, or its ref.
       ``order``: positions. ``feed``, ``index``, ``journal``: these. ``types``: the portable type
-      index. ``objects``: a pack, a loose object. ``file``: a data file, or a line of one, or the
-      database. ``quarantine``: a foreign tip, or a line of somebody else's, which is no damage.
+      index. ``objects``: a pack, a loose object. ``file``: the database. ``quarantine``: a foreign
+      tip, which is no damage.
     - ``ref``, ``stream`` (its true name) and ``commit`` (40 hex digits), where they apply.
     - ``repairable``: whether ``repair`` can make it good again from what is left.
-    - ``place``: the file, as ``FILE`` or ``FILE:LINE``, where it is in one.
+    - ``place``: the file, where it is in one.
     """
 
     kind: Kind

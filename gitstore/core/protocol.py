@@ -73,7 +73,7 @@ class EventStore(Protocol):
 
         Positions are contiguous and in the order given. ``expected_versions``: what is believed of
         a stream before the batch, also of one the batch does not touch; streams not named: ``ANY``.
-        No events: an empty list.
+        No events: an empty list, whatever is expected.
 
         Idempotent as ``append``: a batch recorded before, with each stream's events standing one
         after another in this order, returns what is recorded. Some ids recorded and some not:

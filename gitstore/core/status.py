@@ -9,11 +9,11 @@ from dataclasses import dataclass
 class StoreStatus:
     """A store at a glance.
 
-    ``where``: as ``open_store`` takes it; ``format``: what is there, such as ``gitstore format 1``;
-    ``events``: those that reads give; ``superseded``: those whose places others took in rebases,
-    in ``rebased`` streams; ``unflushed``: events that are durable and not in their last place yet;
-    ``size``: bytes on disk of the whole store; ``notes``: sentences about anything that wants a
-    look.
+    ``where``: as ``open_store`` takes it, empty for a store it does not open; ``format``: what is
+    there, such as ``gitstore format 1``; ``events``: those that reads give; ``superseded``: those
+    whose places others took in rebases, in ``rebased`` streams; ``unflushed``: events that are
+    durable and not in their last place yet; ``size``: bytes on disk of the whole store; ``notes``:
+    sentences about anything that wants a look.
     """
 
     where: str

@@ -86,8 +86,7 @@ def copy(
     - ``stop``: end after the batch that is being written; what was written is proved.
     - ``progress``: told ``"Comparing"`` and ``"Copying"``, the source's position reached, and its
       last.
-    - ``filters``: those of ``read_all``; the target must take versions with gaps, as a layout
-      does that was opened as a part.
+    - ``filters``: those of ``read_all`` that leave streams whole, since versions must follow on.
 
     A copy may be killed at any moment and run again, also beside others of the same source. Raises
     ``StoresDiffer`` where the target has another event than the source, or one more: before

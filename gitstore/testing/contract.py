@@ -1,12 +1,14 @@
 """``EventStoreContract``: what every store promises, a test for each clause.
 
-Each module lists which clause of ``core.protocol`` and ``core.base`` its tests hold a store to, and
-each test's docstring says the clause. A backend's whole test is a subclass with one fixture::
+Each module lists the clauses of ``core.protocol`` and ``core.base`` that its tests hold a store to,
+and each test's docstring says the clause. A backend's whole test is a subclass with one fixture::
 
     class TestMyStore(EventStoreContract):
         @pytest.fixture
         def make_store(self, tmp_path):
             return lambda: MyStore(tmp_path)
+
+A backend that declares ``rebases`` subclasses ``contract_rebased.RebasedContract`` too.
 
 ``make_store`` opens a store on the same place at each call where the backend is durable, and a
 fresh one where it is not. Differences between backends are read from ``store.capabilities`` alone.
@@ -17,7 +19,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import pytest
+try:
+    import pytest
+except ModuleNotFoundError as error:
+    raise ImportError(
+        "gitstore.testing.contract needs pytest: pip install 'scopecraft-events[testing]'"
+    ) from error
 
 from gitstore.core.base import BaseEventStore
 from gitstore.testing.contract_appending import AppendingContract

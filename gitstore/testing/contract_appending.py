@@ -1,4 +1,22 @@
-"""The contract of ``append`` and ``append_many``: places, expectations, all or nothing."""
+"""The contract of ``append`` and ``append_many``: places, expectations, all or nothing.
+
+``append``, the clauses and their tests:
+
+- returned whole: ``test_append_returns_…``, ``test_a_missing_…``, ``test_a_commit_is_given_…``
+- seen at once, beside others: ``test_what_is_appended_is_seen_…``, ``contract_processes``
+- version and position: ``test_versions_count_…``, ``test_a_refused_append_leaves_no_hole``
+- ``WrongExpectedVersion``: ``test_an_expectation_that_…``, ``test_an_event_that_names_…``
+- ``InvalidEvent``: ``test_what_is_no_expected_version_…``, ``contract_data``, ``contract_names``
+
+``append_many``:
+
+- all or nothing: ``test_a_batch_is_recorded_whole_…``, ``test_events_that_fail_to_come_…``; over a
+  crash: ``contract_processes``
+- contiguous, in the order given: ``test_a_batch_stands_together_…``, ``test_a_large_batch_…``
+- ``expected_versions``: ``test_a_batchs_expectations_…``, ``test_a_batch_may_depend_on_…``
+- none: ``test_a_batch_of_none_…``
+- ``actual`` counts the batch's own events: ``test_a_wrong_named_version_counts_…``
+"""
 
 from __future__ import annotations
 
@@ -180,8 +198,9 @@ class AppendingContract:
         assert list(store.read_all(1)) == recorded
 
     def test_a_batch_of_none_is_an_empty_list(self, store: BaseEventStore) -> None:
-        """No events: nothing is recorded, and nothing is wrong."""
+        """No events: nothing is recorded, and nothing is wrong, whatever is expected."""
         assert store.append_many([]) == []
+        assert store.append_many([], {"a": STREAM_EXISTS, "b": 7}) == []
         assert store.append_many(iter(())) == []
         assert store.last_position() == 0
 

@@ -1,4 +1,9 @@
-"""The contract of what the base class builds on the eight methods."""
+"""The contract of what the base class builds on the eight methods.
+
+``get_events``: ``test_get_events_…``; ``get_events_by_type``: ``test_get_events_by_type_…``, and in
+``contract_filters``; ``stream_version``: ``test_stream_version_…``; ``find_event``:
+``test_find_event_…``; ``last_position``: ``test_last_position_…``. The rest: ``contract_upkeep``.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,13 @@
-"""The contract of ``follow``: the history, then what any process appends."""
+"""The contract of ``follow``: the history, then what any process appends.
+
+The clauses, and their tests:
+
+- the history, then what comes, each once and in order: ``test_follow_catches_up_…``,
+  ``test_follow_begins_after_…``, ``test_no_position_is_skipped_…``
+- of any process: ``test_follow_sees_what_other_…``, ``contract_processes``
+- ends with ``stop`` and with the store: ``test_stop_ends_…``, ``test_close_ends_…``
+- as ``read_all`` filters: ``contract_filters``; after a rebase: ``contract_rebased``
+"""
 
 from __future__ import annotations
 

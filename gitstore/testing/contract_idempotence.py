@@ -1,4 +1,14 @@
-"""The contract of retries: an id names one event for ever."""
+"""The contract of retries: an id names one event for ever.
+
+The clauses of ``append`` and ``append_many`` about ids, and their tests:
+
+- the same content is what is recorded: ``test_a_retry_returns_…``, ``test_a_batch_is_retried_…``
+- looked up before versions: ``test_a_retry_is_looked_up_before_…``
+- right after an exact expectation: ``test_a_retry_must_stand_…``, ``test_a_retried_batch_must_…``
+- ``DuplicateEventId``: ``test_other_content_under_…``, ``test_an_id_twice_in_one_batch_…``,
+  ``test_a_batch_in_another_order_…``, ``test_a_batch_with_a_gap_…``
+- ``PartialDuplicate``: ``test_a_batch_known_in_part_…``
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,13 @@
-"""The contract of opening, closing and opening again."""
+"""The contract of opening, closing and opening again.
+
+The clauses, and their tests:
+
+- a closed store: ``test_a_closed_store_is_unavailable``; ``close``, idempotent:
+  ``test_close_may_be_repeated``
+- ``durable``: ``test_events_outlive_…``, ``test_a_history_goes_on_…``, ``test_ids_and_versions_…``
+- ``store_id``: ``test_a_store_is_known_by_its_id``
+- the context manager: ``test_a_store_is_a_context_manager``, ``test_the_context_lets_…``
+"""
 
 from __future__ import annotations
 

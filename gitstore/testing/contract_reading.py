@@ -1,4 +1,16 @@
-"""The contract of ``read_stream``, ``read_all`` and ``streams``: bounds, order, laziness, pages."""
+"""The contract of ``read_stream``, ``read_all`` and ``streams``: bounds, order, laziness, pages.
+
+The clauses, and their tests:
+
+- exclusive, inclusive, backwards, limit: ``test_the_bounds_of_read_stream``,
+  ``test_the_bounds_of_read_all``, ``test_long_histories_…``
+- lazily and in bounded memory: ``test_readers_are_iterators``, ``test_reading_takes_bounded_…``
+- no stream, no stream id: ``test_a_stream_that_is_not_there_…``, ``test_what_is_no_stream_id_…``
+- no event is skipped: ``test_a_half_read_reader_…``, ``contract_concurrency``
+- ``superseded``: ``test_without_a_rebase_…``, ``contract_rebased``
+- ``streams``: ``test_streams_are_sorted_…``, ``test_streams_of_one_category``
+- the filters: ``contract_filters``
+"""
 
 from __future__ import annotations
 

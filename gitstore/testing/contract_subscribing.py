@@ -1,4 +1,15 @@
-"""The contract of ``subscribe``: delivery within one store object."""
+"""The contract of ``subscribe``: delivery within one store object.
+
+The clauses, and their tests:
+
+- each event through this store object, and no other: ``test_each_appended_…``,
+  ``test_only_what_goes_through_…``, ``test_a_retry_delivers_…``, ``test_a_refused_append_…``
+- by position: ``test_threads_share_one_order``; after it is durable: ``test_an_event_is_…``
+- unless another thread is delivering: ``test_who_delivers_takes_…``
+- what a handler appends: ``test_what_a_handler_appends_…``
+- a handler that raises: ``test_a_handler_that_raises_…``
+- unsubscribe: ``test_unsubscribe_…``, ``test_a_handler_may_unsubscribe_…``
+"""
 
 from __future__ import annotations
 

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 import itertools
+import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from gitstore.backends.memory import MemoryEventStore
 from gitstore.core.base import BaseEventStore
-from gitstore.testing import contract_subscribing, contract_upkeep, support
+from gitstore.testing import contract, contract_subscribing, contract_upkeep, support
 from gitstore.testing.contract import EventStoreContract
 from tests.backends.mutants import MUTANTS
 
 _SHORT = 0.4  # seconds; what a broken store never gives need not be waited for long
+_MODULES = sorted(Path(contract.__file__).parent.glob("contract_*.py"))
 
 
 def cases(test: Callable[..., None]) -> Iterator[dict[str, Any]]:
@@ -53,6 +57,21 @@ def run(
 def _short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (support, contract_subscribing, contract_upkeep):
         monkeypatch.setattr(module, "PATIENCE", _SHORT)
+
+
+@pytest.mark.parametrize(
+    "module",
+    sorted(Path(contract.__file__).parent.glob("contract_*.py")),
+    ids=lambda path: path.stem,
+)
+def test_a_clause_names_a_test_that_is_there(module: Path) -> None:
+    """The lists of clauses name tests, and modules, of the suite."""
+    listed = ast.get_docstring(ast.parse(module.read_text())) or ""
+    tests = {name for name in dir(EventStoreContract) if name.startswith("test_")}
+    for name in re.findall(r"``(test_\w+)(?:…)?``", listed):
+        assert any(test.startswith(name) for test in tests), name
+    for name in re.findall(r"``(contract_\w+)``", listed):
+        assert module.with_name(f"{name}.py").exists(), name
 
 
 @pytest.mark.parametrize("mutant", MUTANTS)

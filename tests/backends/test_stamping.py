@@ -10,7 +10,7 @@ from hypothesis import example, given
 from gitstore.backends.stamping import utc_now, uuid7
 from gitstore.core.names import check_event_id
 from gitstore.core.timestamps import to_microseconds
-from tests.strategies import utc_datetimes
+from gitstore.testing.strategies import utc_datetimes
 
 
 @given(utc_datetimes)

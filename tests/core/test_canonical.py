@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from gitstore.core import canonical
 from gitstore.core.errors import InvalidEvent
+from gitstore.testing.strategies import floats, json_values
 from gitstore.testing.support import same
-from tests.strategies import floats, json_values
 
 
 def reference(value: Any) -> str:

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from gitstore.core.errors import EventStoreError, InvalidEvent, UnsupportedFormat
 from gitstore.core.event import DomainEvent, RecordedEvent, trusted_event
+from gitstore.testing.strategies import events, json_values, whole_events
 from gitstore.testing.support import T0, same
-from tests.strategies import events, json_values, whole_events
 
 _FULL = {
     "id": "01939c1e",

@@ -23,7 +23,7 @@ from gitstore.core.names import (
     is_hashed,
 )
 from gitstore.testing.contract_names import STREAM_IDS
-from tests.strategies import stream_ids
+from gitstore.testing.strategies import stream_ids
 
 
 @given(stream_ids)

@@ -18,7 +18,7 @@ from gitstore.core.timestamps import (
     to_microseconds,
     to_utc,
 )
-from tests.strategies import utc_datetimes, zoned_datetimes
+from gitstore.testing.strategies import utc_datetimes, zoned_datetimes
 
 
 @given(utc_datetimes)

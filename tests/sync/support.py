@@ -15,7 +15,7 @@ from gitstore.core.base import BaseEventStore
 from gitstore.core.event import DomainEvent
 from gitstore.sync.exporting import export_events
 from gitstore.sync.forms import JSONL, Form
-from tests import strategies
+from gitstore.testing import strategies
 
 START = datetime(2026, 11, 22, 23, 0, tzinfo=UTC)
 

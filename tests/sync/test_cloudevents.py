@@ -19,7 +19,7 @@ from gitstore.sync.cloudevents import (
     decode_cloudevent_again,
     encode_cloudevent,
 )
-from tests import strategies
+from gitstore.testing import strategies
 from tests.sync.support import user_metadata
 
 AT = datetime(2026, 11, 23, 8, 0, 0, 123_000, UTC)

@@ -30,8 +30,8 @@ from gitstore.sync.others import open_other
 from gitstore.sync.pulling import pull
 from gitstore.sync.sides import Pair, Sides
 from gitstore.sync.standing import remote_standings
+from gitstore.testing.strategies import stream_ids
 from tests.backends.git.witness import git, reopen
-from tests.strategies import stream_ids
 from tests.sync.servers import daemon
 
 START = datetime(2026, 11, 23, 8, tzinfo=UTC)

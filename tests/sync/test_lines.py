@@ -21,7 +21,7 @@ from gitstore.backends.jsonl.lines import (
 )
 from gitstore.core.errors import InvalidEvent
 from gitstore.core.event import DomainEvent
-from tests import strategies
+from gitstore.testing import strategies
 
 
 def read(raw: bytes) -> list[tuple[int, bytes]]:

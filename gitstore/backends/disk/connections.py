@@ -29,6 +29,7 @@ class Connection(sqlite3.Connection):
 
 C = TypeVar("C", bound=Connection)
 _BUSY_SECONDS = 10
+_LEAST_PAGE = 512
 _LOG_BUSY_SECONDS = 0.1
 _alive: weakref.WeakSet[ThreadConnections[Any]] = weakref.WeakSet()
 # Closed in a child, they would roll back what the parent has begun, in memory both share; closed in
@@ -148,9 +149,11 @@ def connect(path: Path, kind: type[C], *, synchronous: str, wal: bool, read_only
     """
     if read_only:
         return _connect_read_only(path, kind)
-    if not path.exists():
-        # Made here, so that it and its -wal and -shm are nobody else's to read.
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE))
+    # Made here, so that it and its -wal and -shm are nobody else's to read; one that is there is
+    # not opened: see `is_database`.
+    with contextlib.suppress(FileExistsError):
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        os.close(os.open(path, flags, FILE_MODE))
     identity = file_identity(path)
     connection = sqlite3.connect(
         path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False, factory=kind
@@ -169,6 +172,29 @@ def connect(path: Path, kind: type[C], *, synchronous: str, wal: bool, read_only
         raise
     connection.identity = identity
     return connection
+
+
+def is_database(path: Path) -> bool:
+    """Whether SQLite takes this file for one of its own; one that cannot be read may be.
+
+    SQLite is asked, but of a file that is shorter than any database: one of a single byte it takes
+    for an empty one, and writes over it. To open a database and close it again by ourselves would
+    give back every lock that connections of this process have on it, and the next process to close
+    it would delete the log they write to (sqlite.org/howtocorrupt.html, 2.2).
+    """
+    if path.stat().st_size < _LEAST_PAGE:
+        return False
+    try:
+        with contextlib.closing(look_only(path)) as connection:
+            connection.execute("PRAGMA schema_version").fetchone()
+    except sqlite3.Error as error:
+        return getattr(error, "sqlite_errorcode", 0) & 0xFF != sqlite3.SQLITE_NOTADB
+    return True
+
+
+def look_only(path: Path) -> sqlite3.Connection:
+    """A connection that changes nothing, not even a header."""
+    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
 
 
 def fold_log(connection: sqlite3.Connection, mode: str) -> None:

@@ -7,6 +7,7 @@ import sqlite3
 import uuid
 from pathlib import Path
 
+from gitstore.backends.disk.connections import is_database, look_only
 from gitstore.backends.disk.files import DIRECTORY_MODE, sync_directory
 from gitstore.backends.disk.locks import FileLock
 from gitstore.backends.table.schema import COLUMNS
@@ -26,7 +27,6 @@ CREATE TABLE store(
 );
 """
 _OURS = {"events", "store"}
-_MAGIC = b"SQLite format 3\0"
 _UNIQUE = ({"id"}, {"position"}, {"stream_id", "version"})
 
 
@@ -38,13 +38,12 @@ def check_place(path: Path, *, create: bool) -> None:
     if path.exists() and not path.is_file():
         raise UnsupportedFormat(f"{path} is no regular file", hint="Give the path of a file.")
     if path.exists() and path.stat().st_size:
-        with path.open("rb") as file:
-            if file.read(len(_MAGIC)) != _MAGIC:
-                raise UnsupportedFormat(
-                    f"{path} is no SQLite database",
-                    hint="Give another path; if it was an event store, restore it from a copy.",
-                )
-        _check_unchanged(path)
+        if not is_database(path):
+            raise UnsupportedFormat(
+                f"{path} is no SQLite database",
+                hint="Give another path; if it was an event store, restore it from a copy.",
+            )
+        _refuse_others(path)
         return
     log = path.with_name(f"{path.name}-wal")
     if log.exists() and log.stat().st_size:
@@ -61,11 +60,10 @@ def check_place(path: Path, *, create: bool) -> None:
         sync_directory(path.parent.parent)
 
 
-def _check_unchanged(path: Path) -> None:
+def _refuse_others(path: Path) -> None:
     """Refuse somebody else's database before a connection that may write changes its header."""
     with contextlib.suppress(sqlite3.Error):  # damaged: told of when it is opened
-        db = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)
-        with contextlib.closing(db):
+        with contextlib.closing(look_only(path)) as db:
             if db.execute("PRAGMA application_id").fetchone()[0] == APPLICATION_ID:
                 return
             rows = db.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY 1")
@@ -103,8 +101,12 @@ class StoreFile(TableFile):
 
     @reports_damage
     def make_indexes_anew(self) -> None:
-        """Make every index anew from the rows; under the lock."""
-        self.get().execute("REINDEX")
+        """Make every index anew from the rows; under the lock.
+
+        Left as they are where two rows have one id or one place: no index can hold both.
+        """
+        with contextlib.suppress(sqlite3.IntegrityError):
+            self.get().execute("REINDEX")
 
     @reports_damage
     def store_id(self) -> str:

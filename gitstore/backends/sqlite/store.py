@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import threading
@@ -19,6 +20,7 @@ from gitstore.backends.sqlite.writing import Appended, Writer
 from gitstore.backends.stamping import Stamper
 from gitstore.backends.table.reading import Reader
 from gitstore.backends.table.table import EventTable
+from gitstore.backends.table.tablefile import TableDamaged
 from gitstore.core.base import BaseEventStore
 from gitstore.core.errors import StoreUnavailable
 from gitstore.core.event import DomainEvent, RecordedEvent
@@ -196,7 +198,7 @@ class SqliteEventStore(BaseEventStore):
         if not repair or not any(finding.repairable for finding in report.findings):
             return report
         self._check_writable()
-        with self._lock.held():
+        with self._lock.held(), contextlib.suppress(TableDamaged):  # the next look tells of it
             self._file.make_indexes_anew()
         again = Verifier(self._table, tell).run()
         repaired = tuple(f for f in report.findings if f not in again.findings)

@@ -12,8 +12,8 @@ import pytest
 
 from gitstore import DomainEvent, StoreUnavailable
 from gitstore.backends.git.store import GitEventStore
-from tests.backends.git.test_processes import lines
 from tests.backends.git.witness import Ack, assert_sound, filled, promise, reopen
+from tests.backends.processes import lines
 
 Begin = Callable[..., Popen[str]]
 

@@ -35,9 +35,16 @@ from gitstore.backends.git.packs import PackBuilder
 from gitstore.backends.git.repository import format_objects
 from gitstore.core import canonical
 from gitstore.core.timestamps import to_microseconds
+from gitstore.testing.strategies import (
+    json_objects,
+    json_values,
+    stream_ids,
+    text,
+    types,
+    whole_events,
+)
 from tests.backends.git import format_witness as witness
 from tests.backends.git.witness import git
-from tests.strategies import json_objects, json_values, stream_ids, text, types, whole_events
 
 VECTORS = json.loads((Path(__file__).parents[2] / "vectors.json").read_text())
 COMMITS = {v["commit"]: v for stream in VECTORS["streams"] for v in stream["events"]}

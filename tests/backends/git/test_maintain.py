@@ -19,8 +19,8 @@ from gitstore.backends.disk.locks import FileLock
 from gitstore.backends.git import background, maintaining
 from gitstore.backends.git.gitchild import MaintenanceEnded
 from gitstore.backends.git.store import GitEventStore
-from tests.backends.git.test_processes import lines
 from tests.backends.git.witness import Ack, assert_sound, filled, git, promise, reopen
+from tests.backends.processes import lines
 
 Begin = Callable[..., Popen[str]]
 TEXT = "the section describes how a session resumes after its worktree moved "

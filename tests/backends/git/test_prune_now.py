@@ -13,9 +13,9 @@ from collections.abc import Callable
 from pathlib import Path
 from subprocess import Popen
 
-from tests.backends.git.test_processes import lines
 from tests.backends.git.test_witnesses import HOUSEKEEPING
 from tests.backends.git.witness import assert_sound, filled, git
+from tests.backends.processes import lines
 
 Begin = Callable[..., Popen[str]]
 

@@ -13,8 +13,8 @@ import pytest
 
 from gitstore import DomainEvent, StoreNotFound, StoreUnavailable, UnsupportedFormat, open_store
 from gitstore.backends.git.background import BackgroundFlush
-from tests.backends.git.test_processes import lines
 from tests.backends.git.witness import Ack, assert_sound, filled, git, reopen
+from tests.backends.processes import lines
 
 Begin = Callable[..., Popen[str]]
 

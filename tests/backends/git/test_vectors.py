@@ -24,9 +24,9 @@ from gitstore.core import canonical
 from gitstore.core.errors import InvalidEvent
 from gitstore.core.names import decode_name, encode_name
 from gitstore.core.timestamps import format_timestamp, from_microseconds
+from gitstore.testing.strategies import floats, json_values, stream_ids
 from tests.backends.git import format_witness as witness
 from tests.backends.git.witness import git
-from tests.strategies import floats, json_values, stream_ids
 
 FILE = Path(__file__).parents[2] / "vectors.json"
 STREAMS = json.loads(FILE.read_text())["streams"]

@@ -14,7 +14,6 @@ import git as gitpython
 import pytest
 
 from gitstore import DomainEvent
-from tests.backends.git.test_processes import lines
 from tests.backends.git.witness import (
     assert_git_agrees,
     assert_sound,
@@ -23,6 +22,7 @@ from tests.backends.git.witness import (
     promise,
     reopen,
 )
+from tests.backends.processes import lines
 
 Begin = Callable[..., Popen[str]]
 STREAMS = ["task-AUTH-001", "worktree-feature/auth", "a", "a/b", "..", "x.lock", "@{", "-x", "🎉"]

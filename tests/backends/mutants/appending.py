@@ -16,7 +16,7 @@ from gitstore.core.errors import (
     WrongExpectedVersion,
 )
 from gitstore.core.event import DomainEvent, RecordedEvent
-from gitstore.core.expected import ANY, NO_STREAM, STREAM_EXISTS
+from gitstore.core.expected import ANY, NO_STREAM, STREAM_EXISTS, check_expected
 from tests.backends.mutants.broken import caught_by
 
 
@@ -140,6 +140,15 @@ class RecordsHalfABatch(MemoryEventStore):
             if len(given) > 1:
                 super().append_many(given[:1])
             raise
+
+
+@caught_by("test_a_batch_of_none_is_an_empty_list")
+class ChecksABatchOfNone(MemoryEventStore):
+    def append_many(self, events: Any, expected_versions: Any = None) -> list[RecordedEvent]:
+        given = list(events)
+        for stream, expected in (expected_versions or {}).items() if not given else ():
+            check_expected(stream, expected, self._head(stream))
+        return super().append_many(given, expected_versions)
 
 
 @caught_by("test_a_batch_may_depend_on_a_stream_it_leaves_alone")

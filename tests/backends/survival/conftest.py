@@ -1,49 +1,22 @@
-"""Where the tests of survival keep their stores, and how their processes are ended."""
+"""The programs that these tests start; the kinds of store they speak of."""
 
 from __future__ import annotations
 
-import contextlib
-import os
-import shutil
 import subprocess
-import tempfile
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable
 
 import pytest
 
 from tests.backends.survival import programs
 
-_MEMORY = Path("/dev/shm")
+
+@pytest.fixture
+def start_program() -> Callable[..., subprocess.Popen[str]]:
+    """Starts one of ``programs``."""
+    return programs.start
 
 
 @pytest.fixture(params=["sqlite", "jsonl"])
 def kind(request: pytest.FixtureRequest) -> str:
     """The kinds of store whose promises are the same."""
     return str(request.param)
-
-
-@pytest.fixture
-def place(tmp_path: Path) -> Iterator[Path]:
-    """A folder in memory where there is such a thing: a killed process leaves the page cache be."""
-    if not (_MEMORY.is_dir() and os.access(_MEMORY, os.W_OK)):
-        yield tmp_path
-        return
-    folder = Path(tempfile.mkdtemp(prefix="gitstore-", dir=_MEMORY))
-    yield folder
-    shutil.rmtree(folder)
-
-
-@pytest.fixture
-def begin() -> Iterator[Callable[..., subprocess.Popen[str]]]:
-    """Start programs; those that still run are killed at the end of the test, each by its id."""
-    with contextlib.ExitStack() as ends:
-
-        def begin(name: str, *arguments: object, **options: Any) -> subprocess.Popen[str]:
-            child = programs.start(name, *arguments, **options)
-            ends.enter_context(child)
-            ends.callback(child.kill)
-            return child
-
-        yield begin

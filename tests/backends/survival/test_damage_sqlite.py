@@ -162,6 +162,21 @@ def _change_behind_an_index(file: Path, statement: str) -> None:
         db.execute("INSERT INTO sqlite_master VALUES (?, ?, ?, ?, ?)", index)
 
 
+def test_two_rows_of_one_id_are_named_and_left(place: Path) -> None:
+    """No index can hold both: a repair says so, and takes neither away."""
+    file, before = template(place)
+    seventh, ninth = (before[at]["id"].encode() for at in (6, 8))
+    content = file.read_bytes()
+    row = ninth + b"task-8"  # as it stands in the table; in the index no stream follows
+    assert content.count(row) == 1
+    file.write_bytes(content.replace(row, seventh + b"task-8"))
+    with open_store(address("sqlite", place)) as store:
+        for repair in (False, True, True):
+            report = store.verify(repair=repair)
+            assert not report.ok
+            assert report.events == len(before)
+
+
 @pytest.mark.parametrize(
     ("statement", "named"),
     [

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
+from tests.backends.processes import lines
 from tests.backends.survival.deaths import Death, check_all, struck
 from tests.backends.survival.programs import ALONE
-from tests.backends.survival.test_processes import lines
 from tests.backends.survival.witness import Ack, address, assert_sound, filled
 
 Begin = Callable[..., Popen[str]]

@@ -10,37 +10,14 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from subprocess import PIPE, Popen
-from typing import Any
 
 import pytest
 
 from gitstore import DomainEvent, open_store
+from tests.backends.processes import let_go, lines, wait_ready
 from tests.backends.survival.witness import Ack, address, assert_sound, filled, promise
 
 Begin = Callable[..., Popen[str]]
-
-
-def lines(child: Popen[str], code: int = 0) -> list[Any]:
-    """All a program says, to its end, which is this exit code."""
-    assert child.stdout is not None
-    said = child.stdout.read()
-    assert child.wait() == code
-    return [json.loads(line) for line in said.splitlines()]
-
-
-def wait_ready(children: list[Popen[str]]) -> None:
-    """Wait until each program has said that it is ready."""
-    for child in children:
-        assert child.stdout is not None
-        assert json.loads(child.stdout.readline()) == "ready"
-
-
-def let_go(children: list[Popen[str]]) -> None:
-    """Release programs that wait for a line."""
-    for child in children:
-        assert child.stdin is not None
-        child.stdin.write("go\n")
-        child.stdin.flush()
 
 
 @pytest.mark.parametrize("streams", [1, 40])

@@ -21,8 +21,8 @@ from gitstore import (
     UnsupportedFormat,
     open_store,
 )
+from tests.backends.processes import lines
 from tests.backends.survival.deaths import struck
-from tests.backends.survival.test_processes import lines
 from tests.backends.survival.witness import address, assert_sound, filled, path_of
 
 Begin = Callable[..., Popen[str]]
@@ -104,7 +104,28 @@ def _half_a_header(path: Path) -> None:
     path.write_bytes(b"SQLite format 3\0" + b"\0" * 20)
 
 
-NO_SQLITE = [_no_database, _other_schema, _table_of_the_same_name, _newer, _half_a_header]
+def _one_byte(path: Path) -> None:
+    path.write_bytes(b"x")
+
+
+def _a_line(path: Path) -> None:
+    path.write_text("mine\n")
+
+
+def _half_a_page(path: Path) -> None:
+    path.write_bytes(b"m" * 511)
+
+
+NO_SQLITE = [
+    _one_byte,
+    _a_line,
+    _half_a_page,
+    _no_database,
+    _other_schema,
+    _table_of_the_same_name,
+    _newer,
+    _half_a_header,
+]
 
 
 @pytest.mark.parametrize("make", NO_SQLITE)

@@ -1,12 +1,22 @@
-"""Hypothesis strategies for events and their parts."""
+"""Hypothesis strategies for events and their parts: hostile names and values among them.
+
+Needs the extra ``testing``.
+"""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta, timezone
-
-from hypothesis import strategies as st
+from typing import Any
 
 from gitstore.core.event import DomainEvent
+from gitstore.core.names import category_of
+
+try:
+    from hypothesis import strategies as st
+except ModuleNotFoundError as error:
+    raise ImportError(
+        "gitstore.testing.strategies needs hypothesis: pip install 'scopecraft-events[testing]'"
+    ) from error
 
 text = st.text(st.characters(exclude_categories=["Cs"]))
 """Any text that UTF-8 can hold, controls and all."""
@@ -75,3 +85,46 @@ events = st.builds(
     st.none() | zoned_datetimes,
     st.none() | st.integers(1, 2**63 - 1),
 )
+"""Events as callers give them: with or without id, timestamp and version."""
+
+_FEW_STREAMS = st.sampled_from(["task-1", "task-2", "task", "session-1", "a/b", "\u00e9-\u0301"])
+_FEW_TYPES = st.sampled_from(["Created", "Moved", "moved", "a/b"])
+_FEW_NAMES = st.sampled_from(["ann", "bob", "", 5, None])
+_TIMES = st.builds(
+    lambda minutes, microseconds, zone: (
+        datetime(2026, 11, 23, tzinfo=UTC) + timedelta(minutes=minutes, microseconds=microseconds)
+    ).astimezone(zone),
+    st.integers(-3, 3),
+    st.sampled_from([0, 0, 1, 1_000]),
+    zones,
+)
+_FLAT = scalars | st.lists(scalars, max_size=2) | st.dictionaries(text, scalars, max_size=2)
+
+few_events = st.builds(
+    DomainEvent,
+    _FEW_STREAMS,
+    _FEW_TYPES,
+    _FLAT,
+    st.fixed_dictionaries({}, optional={"userId": _FEW_NAMES, "correlationId": _FEW_NAMES}),
+    event_ids,
+    _TIMES,
+)
+"""Events of a few streams, types, users and moments, with id and timestamp, so that they meet."""
+
+histories = st.lists(few_events, max_size=12, unique_by=lambda event: event.id)
+"""What might be recorded in a store, in order; no version is named."""
+
+_SOME = {
+    "types": _FEW_TYPES,
+    "streams": _FEW_STREAMS,
+    "categories": _FEW_STREAMS.map(category_of),
+    "users": st.sampled_from(["ann", "bob", "", "5"]),
+    "correlations": st.sampled_from(["ann", "bob", ""]),
+}
+
+filters: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
+    {},
+    optional={name: one | st.lists(one, max_size=3) for name, one in _SOME.items()}
+    | {"since": _TIMES, "until": _TIMES},
+)
+"""Filters of ``read_all`` and ``follow`` that some of ``few_events`` pass, as keyword arguments."""
