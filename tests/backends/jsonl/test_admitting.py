@@ -16,8 +16,8 @@ from gitstore.backends.jsonl.lines import Line, encode_line, strip_line
 from gitstore.backends.table.schema import Row
 from gitstore.core.event import DomainEvent, RecordedEvent
 from gitstore.core.timestamps import format_timestamp
+from gitstore.testing.strategies import whole_events
 from tests.backends.jsonl.support import FILE, event, line
-from tests.strategies import whole_events
 
 
 def row_of(text: bytes, file: str = FILE, number: int = 7) -> Row:
