@@ -10,18 +10,18 @@ import os
 from array import array
 from collections.abc import Iterator, Sequence
 from itertools import islice
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 import orjson
 
 from gitstore.backends.jsonl.admitting import StrangeLine, difference, rule, whole_row
 from gitstore.backends.jsonl.entries import line_of
+from gitstore.backends.jsonl.index import Index
 from gitstore.backends.jsonl.layout import data_file
 from gitstore.backends.jsonl.layoutreading import LayoutReader
 from gitstore.backends.jsonl.lines import Line
 from gitstore.backends.jsonl.scanning import NOTHING, through, torn_end, whole_lines
-from gitstore.backends.table.schema import SELECT, Row
-from gitstore.backends.table.table import EventTable
+from gitstore.backends.table.schema import Row
 from gitstore.core.findings import Progress
 
 Offsets: TypeAlias = "array[int]"
@@ -54,7 +54,7 @@ class Oddity(NamedTuple):
 class Comparison:
     """One pass over all data files; read all of ``oddities`` first."""
 
-    def __init__(self, table: EventTable, reader: LayoutReader, tell: Progress) -> None:
+    def __init__(self, table: Index, reader: LayoutReader, tell: Progress) -> None:
         self._table = table
         self._reader = reader
         self._tell = tell
@@ -73,10 +73,9 @@ class Comparison:
 
     def missing(self) -> Iterator[Row]:
         """The recorded events whose lines stand nowhere, by position."""
-        db = self._table.file.get()
         for position, offset in enumerate(self.offsets):
             if position and offset == NOWHERE:
-                yield from map(_row, db.execute(f"{SELECT} WHERE position = ?", (position,)))
+                yield from self._table.rows_after(position - 1, 1)
 
     def _of_file(self, file: str) -> Iterator[Oddity]:
         descriptor = self._reader.open(file)
@@ -126,14 +125,7 @@ class Comparison:
         return Oddity(line, "strange", reason or "is not recorded yet")
 
     def _recorded(self, ids: Sequence[str]) -> dict[str, Row]:
-        marks = ",".join("?" * len(ids))
-        rows = self._table.file.get().execute(f"{SELECT} WHERE id IN ({marks})", ids)
-        return {row.event_id: row for row in map(_row, rows)}
-
-
-def _row(values: Any) -> Row:
-    position, stream, version, kind, time, event_id, data, metadata = values
-    return Row(position, stream, version, kind, time, event_id, data.encode(), metadata.encode())
+        return {row.event_id: row for row in self._table.rows_by_ids(ids)}
 
 
 def _id_of(line: Line) -> str | None:

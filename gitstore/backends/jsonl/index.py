@@ -4,33 +4,40 @@ Besides the events it notes how far they go: ``through``, the end of the last li
 ``by-stream.idx`` that is in it; and of each data file how many of its bytes are told of
 (``files``). Both change in the transaction that puts the events in, so they are never ahead of
 them. It may be deleted or damaged at any moment: the data files and ``by-stream.idx`` make it
-again.
+again. So that a damaged row is never taken for what was recorded, each has a checksum (``sums``).
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import zip_longest
 from pathlib import Path
 
 from gitstore.backends.disk.connections import Connection
 from gitstore.backends.disk.files import file_identity
 from gitstore.backends.jsonl import oddlines
-from gitstore.backends.jsonl.entries import Entry, by_file
+from gitstore.backends.jsonl.entries import Entry, by_file, line_of
 from gitstore.backends.jsonl.state import LiveState
+from gitstore.backends.table.schema import SELECT, Row
 from gitstore.backends.table.table import EventTable
 from gitstore.backends.table.tablefile import TableFile, reports_damage
 from gitstore.core import canonical
+from gitstore.core.errors import StoreCorrupted
 
 INDEX = "index.db"
 _APPLICATION = 0x5343_4A4C  # "SCJL"
 _VERSION = 1
+_PAGE = 2_000
+_MOST_SAID = 10
 _MORE = (
     """
 CREATE TABLE layout(store_id TEXT NOT NULL, part TEXT NOT NULL, through INTEGER NOT NULL);
 CREATE TABLE files(name TEXT PRIMARY KEY NOT NULL, size INTEGER NOT NULL, lines INTEGER NOT NULL)
     WITHOUT ROWID;
 CREATE TABLE texts(name TEXT PRIMARY KEY NOT NULL, size INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE sums(position INTEGER PRIMARY KEY, sum INTEGER NOT NULL);
 """
     + oddlines.TABLE
 )
@@ -65,6 +72,7 @@ class Index(EventTable):
             "files",
             "layout",
             "odd",
+            "sums",
             "texts",
         } <= set(self.file.tables())
 
@@ -104,8 +112,30 @@ class Index(EventTable):
                 self._growth(db, entries),
             )
             db.executemany("INSERT OR REPLACE INTO texts VALUES(?, ?)", texts)
+            db.executemany(
+                "INSERT INTO sums VALUES(?, ?)",
+                [(entry.row.position, _sum(entry.row)) for entry in entries],
+            )
 
         self.insert([entry.row for entry in entries], note)
+
+    def damage(self, *, deep: bool = False) -> Iterator[str]:
+        """What is wrong with it, in sentences; empty: each row is what was put in.
+
+        Also where SQLite sees no damage. ``deep``: SQLite holds its own indexes against the rows.
+        """
+        try:
+            yield from self._said_by_sqlite("integrity_check" if deep else "quick_check")
+            yield from self._of_rows()
+        except StoreCorrupted as error:
+            yield str(error)
+
+    @reports_damage
+    def rows_by_ids(self, event_ids: Sequence[str]) -> list[Row]:
+        """The rows with one of these ids (at most 500), in no order."""
+        marks = ",".join("?" * len(event_ids))
+        rows = self.file.get().execute(f"{SELECT} WHERE id IN ({marks})", event_ids)
+        return [self._row(row) for row in rows]
 
     @reports_damage
     def notes(self) -> tuple[str, ...]:
@@ -138,6 +168,32 @@ class Index(EventTable):
         """What is in it ends there in ``by-stream.idx``, which was written anew."""
         self.file.get().execute("UPDATE layout SET through = ?", (through,))
 
+    @reports_damage
+    def _said_by_sqlite(self, check: str) -> list[str]:
+        said = self.file.get().execute(f"PRAGMA {check}({_MOST_SAID})").fetchall()
+        return [line for (line,) in said if line != "ok"]
+
+    def _of_rows(self) -> Iterator[str]:
+        """The first position whose row is not the one that was put in there."""
+        position = 0
+        while True:
+            rows, sums = self.rows_after(position, _PAGE), self._sums_after(position)
+            if not rows and not sums:
+                return
+            for row, known in zip_longest(rows, sums):
+                position += 1
+                if row is None or known is None or (position, _sum(row)) != known:
+                    yield f"the event at position {position:,} is not the one that was put in"
+                    return
+
+    @reports_damage
+    def _sums_after(self, position: int) -> list[tuple[int, int]]:
+        rows = self.file.get().execute(
+            "SELECT position, sum FROM sums WHERE position > ? ORDER BY 1 LIMIT ?",
+            (position, _PAGE),
+        )
+        return rows.fetchall()
+
     def _known(self, db: sqlite3.Connection, name: str) -> int:
         row = db.execute("SELECT size FROM files WHERE name = ?", (name,)).fetchone()
         return row[0] if row else 0
@@ -153,3 +209,8 @@ class Index(EventTable):
                     lines += 1
             if lines:
                 yield name, size, lines
+
+
+def _sum(row: Row) -> int:
+    """The CRC-32 of the event's line, begun with its position."""
+    return zlib.crc32(line_of(row), row.position & 0xFFFFFFFF)

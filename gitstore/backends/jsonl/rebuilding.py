@@ -137,7 +137,7 @@ def _last_of_table(parts: Parts, state: LiveState | None) -> int:
     try:
         if parts.index.is_known() and state is not None:
             store_id, _, last = parts.index.noted()
-            if store_id == state.store_id and parts.index.counts()[0] == last:
+            if store_id == state.store_id and not any(parts.index.damage(deep=True)):
                 return last
     except (StoreCorrupted, StoreUnavailable, TypeError):
         pass  # damaged: the files say what it said

@@ -47,11 +47,12 @@ def verify(
     """
     tell = progress or silent
     with parts.lock.held():
-        found = list(_check_all(parts, tell, deep=deep))
+        # Before a repair to the full: what trusts a damaged index would lose events.
+        found = list(_check_all(parts, tell, deep=deep or repair))
         repaired: list[Finding] = []
         if repair and any(finding.repairable for finding in found):
             make_anew(parts, _error(found))
-            left = list(_check_all(parts, tell, deep=deep))
+            left = list(_check_all(parts, tell, deep=True))
             repaired = [finding for finding in found if finding not in left]
             found = left
         events, streams = parts.index.counts()
@@ -63,20 +64,20 @@ def _check_all(parts: Parts, tell: Progress, *, deep: bool) -> Iterator[Finding]
     try:
         keep_up(parts)
         bring_up(parts)
-        if not any(_of_table(parts.index, deep=False)):
+        if not any(parts.index.damage()):
             with LayoutReader(parts.where) as reader:
                 take_in(parts, [name for name, _ in reader.data_files()])
             settle(parts)
     except StoreCorrupted as error:
-        yield Finding("index", str(error), repairable=True, place=_INDEX)
+        yield _of_table(str(error))
     else:
         yield from check(parts, tell, deep=deep)
 
 
 def check(parts: Parts, tell: Progress, *, deep: bool) -> Iterator[Finding]:
     """Hold files and indexes against each other, as they are."""
-    damage = list(_of_table(parts.index, deep=deep))
-    yield from damage
+    damage = list(parts.index.damage(deep=deep))
+    yield from map(_of_table, damage)
     if damage:
         return  # it is what all else is held against
     with LayoutReader(parts.where) as reader:
@@ -106,16 +107,8 @@ def _some(odd: Iterable[Oddity]) -> Iterator[Oddity]:
             yield each
 
 
-def _of_table(table: EventTable, *, deep: bool) -> Iterator[Finding]:
-    db = table.file.get()
-    said = db.execute(f"PRAGMA {'integrity_check' if deep else 'quick_check'}(10)").fetchall()
-    for (line,) in said:
-        if line != "ok":
-            yield Finding("index", line, repairable=True, place=_INDEX)
-    events, last = table.counts()[0], table.last_position()
-    if events != last:
-        message = f"it has {events:,} events, and {last:,} as its last position"
-        yield Finding("index", message, repairable=True, place=_INDEX)
+def _of_table(message: str) -> Finding:
+    return Finding("index", message, repairable=True, place=_INDEX)
 
 
 def _of_line(odd: Oddity, has_lost: bool) -> Finding:

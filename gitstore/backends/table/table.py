@@ -120,7 +120,7 @@ class EventTable:
         rows = self.file.get().execute(
             f"{SELECT} WHERE position > ? ORDER BY position LIMIT ?", (position, limit)
         )
-        return [Row.read(row) for row in rows]
+        return [self._row(row) for row in rows]
 
     @reports_damage
     def stream_page(
@@ -193,7 +193,16 @@ class EventTable:
         try:
             return recorded_of(row)
         except (ValueError, TypeError, InvalidEvent) as error:
-            raise TableDamaged(
-                f"{self.path}: the event at position {row[0]} ({row[1]}@{row[2]}) is damaged: "
-                f"{error}"
-            ) from error
+            raise self._damaged(row, error) from error
+
+    def _row(self, values: Values) -> Row:
+        try:
+            "".join((values[1], *values[3:]))
+            return Row.read(values)
+        except TypeError as error:  # bytes, or a number, where SQLite should have text
+            raise self._damaged(values, error) from error
+
+    def _damaged(self, row: Values, error: Exception) -> TableDamaged:
+        return TableDamaged(
+            f"{self.path}: the event at position {row[0]} ({row[1]}@{row[2]}) is damaged: {error}"
+        )
