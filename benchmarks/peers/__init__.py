@@ -12,6 +12,7 @@ _CLASSES = {
     "gitstore": "ours.GitStorePeer",
     "gitstore flush=append": "ours.GitStoreFlushedPeer",
     "gitstore sqlite": "ours.SqliteStorePeer",
+    "gitstore jsonl": "ours.JsonlStorePeer",
     "gitstore memory": "ours.MemoryStorePeer",
     "eventsourcing": "eventsourcing_sqlite.EventSourcingPeer",
     "sqlite3": "plain_sqlite.PlainSQLitePeer",

@@ -79,6 +79,17 @@ class SqliteStorePeer(StorePeer):
         return "SQLite WAL, synchronous=FULL"
 
 
+class JsonlStorePeer(StorePeer):
+    """Lines of files by day and stream."""
+
+    name = "gitstore jsonl"
+    place = "jsonl:{}/events"
+
+    @property
+    def durability(self) -> str:
+        return "journal: one write and fdatasync; lines and indexes fsynced later"
+
+
 class MemoryStorePeer(StorePeer):
     """Nothing on a disk."""
 

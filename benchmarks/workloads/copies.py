@@ -16,7 +16,7 @@ from benchmarks.workloads.base import Context
 from benchmarks.workloads.stores import STORES
 
 _FULL, _QUICK = Size(1_000_000, 20_000, 20), Size(5_000, 2_500, 10)
-_KINDS = ("git", "sqlite")
+_KINDS = ("git", "sqlite", "jsonl")
 _MEGABYTE = 1_000_000
 
 

@@ -1,4 +1,4 @@
-"""The stores side by side: append, batches, reads, one type, size; SQLite beside bare sqlite3."""
+"""The stores side by side: append, batches, reads, one type, size; each beside its bare way."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from benchmarks.measure import paired_ratio, percentile
 from benchmarks.memory import watch
 from benchmarks.peers.ours import (
     GitStorePeer,
+    JsonlStorePeer,
     MemoryStorePeer,
     SqliteStorePeer,
     StorePeer,
@@ -30,10 +31,11 @@ from gitstore import BaseEventStore
 STORES: dict[str, type[StorePeer]] = {
     "git": GitStorePeer,
     "sqlite": SqliteStorePeer,
+    "jsonl": JsonlStorePeer,
     "memory": MemoryStorePeer,
 }
 """From the kind of a store to the peer that writes it."""
-_BARE = {"sqlite": ("sqlite3, same table", 0.9)}
+_BARE = {"sqlite": ("sqlite3, same table", 0.9), "jsonl": ("jsonl", 0.7)}
 """What a store is held against where it appends, and how close it must come."""
 _FULL, _QUICK = Size(100_000, 10_000, 20), Size(5_000, 2_500, 10)
 _MEGABYTE = 1_000_000

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
-from gitstore.backends.jsonl.layoutreading import is_layout
-
 Kind = Literal["git", "jsonl", "sqlite", "memory"]
 
 DEFAULT_PLACES: dict[Kind, str] = {
@@ -70,8 +68,10 @@ def kind_at(path: Path) -> Kind:
             from gitstore.backends.disk.connections import is_database
 
             return "sqlite" if is_database(path) else "git"
-        if path.is_dir() and not (path / "HEAD").exists() and is_layout(path):
-            return "jsonl"
+        if path.is_dir() and not (path / "HEAD").exists():
+            from gitstore.backends.jsonl.layoutreading import is_layout
+
+            return "jsonl" if is_layout(path) else "git"
     except OSError:  # opening it will say why it cannot be looked at
         pass
     return "git"

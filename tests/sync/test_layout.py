@@ -203,10 +203,22 @@ def test_a_damaged_state_is_an_error(store: BaseEventStore, where: Path, text: s
         export_layout(store, where)
 
 
+def test_a_layout_that_became_a_store_is_not_written_to(store: BaseEventStore, where: Path) -> None:
+    """It has positions of its own then, and may have events of its own: copy goes on with it."""
+    export_layout(store, where)
+    with gitstore.open_store(f"jsonl:{where}") as opened:
+        opened.append(event(99))
+    before = tree(where)
+    with pytest.raises(StoreUnavailable, match="one of its own") as told:
+        export_layout(store, where)
+    assert "sc-events copy" in (told.value.hint or "")
+    assert tree(where) == before
+
+
 def test_a_newer_layout_is_not_touched(store: BaseEventStore, where: Path) -> None:
     """Its form is unknown."""
     export_layout(store, where)
-    (where / "indexes/state.json").write_text('{"layout":2}')
+    (where / "indexes/state.json").write_text('{"layout":3}')
     with pytest.raises(UnsupportedFormat):
         export_layout(store, where)
 

@@ -113,7 +113,7 @@ class Index(EventTable):
             )
             db.executemany("INSERT OR REPLACE INTO texts VALUES(?, ?)", texts)
             db.executemany(
-                "INSERT INTO sums VALUES(?, ?)",
+                "INSERT OR REPLACE INTO sums VALUES(?, ?)",
                 [(entry.row.position, _sum(entry.row)) for entry in entries],
             )
 

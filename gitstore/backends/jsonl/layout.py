@@ -30,6 +30,8 @@ INDEXES = "indexes"
 BY_TYPE = "by-type"
 BY_STREAM = "by-stream.idx"
 STATE = "state.json"
+LAYOUT = 2
+"""The version of a layout that is a store; 1: what ``export --layout`` makes."""
 ANEW = ".anew"
 """Below the indexes: where a layout is made that takes the place of this one."""
 DATA_SUFFIX = ".jsonl"

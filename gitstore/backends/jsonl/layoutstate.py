@@ -8,7 +8,7 @@ from typing import Any, Self
 import orjson
 
 from gitstore.backends.jsonl.folders import Folder
-from gitstore.backends.jsonl.layout import STATE
+from gitstore.backends.jsonl.layout import LAYOUT, STATE
 from gitstore.core import canonical
 from gitstore.core.canonical import JSON
 from gitstore.core.errors import StoreUnavailable, UnsupportedFormat
@@ -61,6 +61,11 @@ class LayoutState:
 
     @classmethod
     def _of(cls, given: dict[str, Any]) -> Self:
+        if given["layout"] == LAYOUT:
+            raise StoreUnavailable(
+                "this layout has been opened as a store, and is one of its own now",
+                hint="Go on with `sc-events copy FROM jsonl:DIR`, or name another directory.",
+            )
         if given["layout"] != _LAYOUT:
             raise UnsupportedFormat(f"this layout has the form {given['layout']!r}")
         writing = given["writing"]

@@ -18,12 +18,10 @@ from typing import Any, Self
 import orjson
 
 from gitstore.backends.jsonl.folders import Folder
-from gitstore.backends.jsonl.layout import STATE
+from gitstore.backends.jsonl.layout import LAYOUT, STATE
 from gitstore.core import canonical
 from gitstore.core.canonical import JSON
 from gitstore.core.errors import StoreCorrupted, UnsupportedFormat
-
-LAYOUT = 2
 
 
 @dataclass(frozen=True, slots=True)

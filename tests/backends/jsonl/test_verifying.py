@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
@@ -162,3 +163,29 @@ def test_a_store_that_is_whole_has_no_findings(where: Path, before: Recorded) ->
         report = store.verify(deep=True, progress=lambda what, *_: told.append(what))
         assert (report.ok, report.findings, report.events, report.streams) == (True, (), 5, 1)
     assert {"Checking lines", "Checking indexes"} <= set(told)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE events SET data = '{\"n\":99}' WHERE version = 3",
+        "UPDATE events SET id = 'another' WHERE version = 3",
+        "DELETE FROM events WHERE version = 3",
+        "DELETE FROM sums WHERE position = 2",
+    ],
+)
+def test_a_line_is_believed_and_not_a_damaged_index(
+    where: Path, before: Recorded, damage: str
+) -> None:
+    """What SQLite finds in order, and was not put in, never takes the place of a whole line."""
+    content = (where / FILE).read_bytes()
+    db = sqlite3.connect(where / "indexes/index.db")
+    db.execute(damage)
+    db.commit()
+    db.close()
+    with opened(where) as store:
+        assert store.verify().findings[0].place == "indexes/index.db"
+        assert store.verify(repair=True).ok
+        assert recorded(store) == before
+        assert [r.event.data for r in store.read_all()] == [{"n": n} for n in range(1, 6)]
+    assert (where / FILE).read_bytes() == content
