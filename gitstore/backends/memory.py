@@ -70,6 +70,14 @@ class MemoryEventStore(BaseEventStore):
         events: Iterable[DomainEvent],
         expected_versions: Mapping[str, ExpectedVersion] | None = None,
     ) -> list[RecordedEvent]:
+        return self._append(self._checked(events), expected_versions or {})
+
+    def append_history(self, events: Iterable[DomainEvent]) -> list[RecordedEvent]:
+        return self._append(events, {})
+
+    def _append(
+        self, events: Iterable[DomainEvent], expected: Mapping[str, ExpectedVersion]
+    ) -> list[RecordedEvent]:
         proposals = [Proposal.of(event) for event in events]
         ids = check_batch_ids(proposals)
         with self._changed:
@@ -77,7 +85,6 @@ class MemoryEventStore(BaseEventStore):
             if not proposals:
                 return []
             known = {i: self._by_id[i].recorded() for i in ids if i in self._by_id}
-            expected = expected_versions or {}
             streams = [*(p.event.stream_id for p in proposals), *expected]
             versions = {stream: self._head(stream) for stream in streams}
             recorded = already_recorded(proposals, known, expected, versions)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from typing import Literal
 
-from gitstore.backends.addresses import parse_address
+from gitstore.backends.addresses import Address, parse_address
 from gitstore.core.base import BaseEventStore
+from gitstore.schemas.checking import check_event
 
 FlushMode = Literal["background", "append"]
 """When events move into git: soon, off the caller's path; or before ``append`` returns."""
@@ -17,6 +18,7 @@ def open_store(
     *,
     create: bool = True,
     flush: FlushMode = "background",
+    validate: bool = True,
 ) -> BaseEventStore:
     """Open the event store at ``where``, a context manager.
 
@@ -29,13 +31,22 @@ def open_store(
     - ``flush``, of a git store: ``"background"``: an appended event is durable at once and in git
       within 250 ms when idle, at the latest at close; ``"append"``: in git before append returns
       (``FlushFailed`` where that cannot be had: the event is durable all the same).
+    - ``validate``: hold the data of Scopecraft's own event types against their schemas when it is
+      appended (``InvalidEvent`` with the ``path`` of the field). Other types, and fields that a
+      schema does not name, pass.
 
     Raises ``ValueError`` for what names no place, ``StoreNotFound``, ``UnsupportedFormat``,
     ``StoreCorrupted`` or ``StoreUnavailable``.
     """
     if flush not in ("background", "append"):
         raise ValueError(f"flush must be 'background' or 'append', not {flush!r}")
-    address = parse_address(where)
+    store = _opened(parse_address(where), flush, create=create)
+    if validate:
+        store.data_check = check_event
+    return store
+
+
+def _opened(address: Address, flush: FlushMode, *, create: bool) -> BaseEventStore:
     if address.kind == "memory":
         from gitstore.backends.memory import MemoryEventStore
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import abc
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -20,6 +21,9 @@ from gitstore.core.upkeep import MaintainReport, Occupied
 
 _REPORT_EVERY = 1_000
 
+DataCheck = Callable[[DomainEvent], object]
+"""What an event must pass before a store appends it: raises ``InvalidEvent`` where it does not."""
+
 
 class BaseEventStore(EventStore, abc.ABC):
     """Base of the backends: the convenience methods, and the context manager.
@@ -28,6 +32,8 @@ class BaseEventStore(EventStore, abc.ABC):
     """
 
     capabilities: Capabilities
+    data_check: DataCheck | None = None
+    """Asked by ``append`` and ``append_many`` of each event, before anything is recorded."""
 
     @property
     def store_id(self) -> str:
@@ -39,6 +45,22 @@ class BaseEventStore(EventStore, abc.ABC):
         if not hasattr(self, "_store_id"):
             self._store_id = str(uuid.uuid4())
         return self._store_id
+
+    def append_history(self, events: Iterable[DomainEvent]) -> list[RecordedEvent]:
+        """``append_many`` of events that have happened elsewhere: ``data_check`` is not asked.
+
+        A history is what it is: imports and copies must not refuse it for its data.
+        """
+        return self.append_many(events)
+
+    def directory_for(self, what: str) -> Path | None:
+        """Where readers may keep what they derive, such as ``projections``; it may not exist yet.
+
+        Its parent does. ``None`` where the store has no place that can be written to. What is kept
+        there never leaves this machine.
+        """
+        del what
+        return None
 
     def get_events(self, stream_id: str, from_version: int | None = None) -> Iterator[DomainEvent]:
         """The events of one stream after ``from_version`` (exclusive, as in the interface)."""
@@ -150,6 +172,13 @@ class BaseEventStore(EventStore, abc.ABC):
         del trim, progress  # nothing has gathered here
         size = self.status().size
         return MaintainReport(Occupied(size), Occupied(size))
+
+    def _checked(self, events: Iterable[DomainEvent]) -> Iterator[DomainEvent]:
+        """The events, each once ``data_check`` has passed it."""
+        for event in events:
+            if self.data_check is not None:
+                self.data_check(event)
+            yield event
 
     def _check_open(self) -> None:
         """``StoreUnavailable`` where the store is closed: it is asked for no event at all."""

@@ -48,9 +48,16 @@ def _restore(kind: type[EventStoreError], args: tuple[object, ...]) -> EventStor
 
 
 class InvalidEvent(EventStoreError):
-    """The event cannot be recorded without changing it; nothing was written."""
+    """The event cannot be recorded without changing it, or does not fit its type; nothing was.
+
+    ``path``: the field of a known type that does not fit, such as ``data.duration``; else ``None``.
+    """
 
     hint = "Correct the event and append it again; nothing was recorded."
+
+    def __init__(self, message: str, *, hint: str | None = None, path: str | None = None) -> None:
+        self.path = path
+        super().__init__(message, hint=hint)
 
 
 class WrongExpectedVersion(EventStoreError):

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
+from gitstore.core.aliases import behind, is_named
 from gitstore.core.event import DomainEvent, RecordedEvent
 from gitstore.core.names import category_of
 
@@ -17,7 +18,8 @@ Names = str | Iterable[str] | None
 class EventFilter:
     """A conjunction: each field that is not ``None`` must hold.
 
-    ``types``, ``streams``, ``categories``, ``users``, ``correlations``: the value is one of them.
+    ``types``, ``streams``, ``categories``, ``users``, ``correlations``: the value is one of them;
+    a type may be named by one of ``core.aliases``.
     ``since`` inclusive and ``until`` exclusive bounds of the event's timestamp, aware datetimes.
     """
 
@@ -54,11 +56,21 @@ class EventFilter:
             until,
         )
 
+    @property
+    def looked_up_types(self) -> frozenset[str] | None:
+        """The types that what is wanted can have: more than ``types`` where those name an alias."""
+        return None if self.types is None else behind(self.types)
+
+    @property
+    def types_decide(self) -> bool:
+        """Whether the type of an event alone says if it is among ``types``."""
+        return self.types is None or self.looked_up_types == self.types
+
     def matches(self, recorded: RecordedEvent) -> bool:
         """Whether this recorded event is wanted."""
         event = recorded.event
         return (
-            _among(event.type, self.types)
+            (self.types is None or is_named(event, self.types))
             and _among(event.stream_id, self.streams)
             and (self.categories is None or category_of(event.stream_id) in self.categories)
             and _among(event.user_id, self.users)

@@ -121,9 +121,10 @@ class EventStore(Protocol):
 
         ``after_position`` is exclusive, ``since`` inclusive, ``until`` exclusive (aware
         datetimes, compared with the event's timestamp); ``types``, ``streams``, ``categories``,
-        ``users`` (``metadata.userId``) and ``correlations`` take one name or several. ``limit``
-        counts what passed the filters; ``backwards`` gives the highest position first. No event
-        is ever skipped: a position is visible only when all below it are.
+        ``users`` (``metadata.userId``) and ``correlations`` take one name or several, ``types``
+        those of ``core.aliases`` too. ``limit`` counts what passed the filters; ``backwards`` gives
+        the highest position first. No event is ever skipped: a position is visible only when all
+        below it are.
 
         A read gives what is live when it begins: of an event that a rebase gave another place,
         the last one, whose ``replaces`` is the position before. ``superseded``: the former ones

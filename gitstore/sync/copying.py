@@ -216,7 +216,7 @@ class _Copying:
         try:
             while True:
                 try:
-                    self._target.append_many(events)
+                    self._target.append_history(events)
                     return
                 except PartialDuplicate as error:  # another copy wrote the first of them meanwhile
                     known = set(error.known)

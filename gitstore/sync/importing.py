@@ -188,8 +188,8 @@ def _event_to_append(event: DomainEvent, planned: PlannedLine) -> DomainEvent:
 
 def _append(store: BaseEventStore, events: Sequence[DomainEvent]) -> None:
     try:
-        store.append_many(events)
+        store.append_history(events)
     except PartialDuplicate:
         # Somebody recorded part of them since they were looked up: another run of this import.
         new = [event for event in events if store.find_event(event.id or "") is None]
-        store.append_many(new)
+        store.append_history(new)

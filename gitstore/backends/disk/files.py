@@ -65,6 +65,11 @@ def write_new(path: Path | str, content: bytes | bytearray, mode: int = FILE_MOD
     os.close(descriptor)
 
 
+def is_writable(directory: Path) -> bool:
+    """Whether files can be made in it."""
+    return directory.is_dir() and os.access(directory, os.W_OK)
+
+
 def make_directory(path: Path) -> None:
     """Make a directory if it is missing, and its entry durable."""
     try:

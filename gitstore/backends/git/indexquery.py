@@ -81,8 +81,8 @@ def plan(
         mark = "" if by_stream and wanted.correlations is None else "+"
         where.append(f"{mark}stream IN ({numbers})")
         values.extend(names)
-    if wanted.types is not None:
-        test("type", _words(db, wanted.types), leads=not looks_up)
+    if wanted.looked_up_types is not None:
+        test("type", _words(db, wanted.looked_up_types), leads=not looks_up)
     if wanted.users is not None:
         test("user", _words(db, wanted.users), leads=True)
     column = "time" if wanted.correlations is None and not by_stream else "+time"

@@ -20,9 +20,17 @@ class IndexSide:
     """
 
     def __init__(
-        self, index: Index, query: Query, found: array[int] | None, end: int, *, every: bool
+        self,
+        index: Index,
+        wanted: EventFilter,
+        query: Query,
+        found: array[int] | None,
+        end: int,
+        *,
+        every: bool,
     ) -> None:
         self._index = index
+        self._wanted = wanted
         self._query = query
         self._found = found
         self._end = end
@@ -44,19 +52,25 @@ class IndexSide:
     ) -> IndexSide:
         """The side of a read of ``after < position < before``."""
         query = index.plan(wanted, after, before, backwards=backwards)
+        if not wanted.types_decide:
+            limit = None
         # A limit may stop the look-up too: the journal, and what was superseded, only add events.
         found = index.positions(query, limit) if query.looks_up else None
-        return cls(index, query, found, end, every=every)
+        return cls(index, wanted, query, found, end, every=every)
 
     def forward(self, after: int, top: int, size: int) -> tuple[list[RecordedEvent], int]:
         """Rows with ``after < position <= top``, and the position up to which they are all."""
         rows, reached = self._rows(after, top + 1, size)
-        return rows, top if reached is None else reached
+        return self._wanted_of(rows), top if reached is None else reached
 
     def backward(self, low: int, before: int, size: int) -> tuple[list[RecordedEvent], int]:
         """Rows with ``low <= position < before``, and the position down to which they are all."""
         rows, reached = self._rows(low - 1, before, size)
-        return rows, low if reached is None else reached
+        return self._wanted_of(rows), low if reached is None else reached
+
+    def _wanted_of(self, rows: list[RecordedEvent]) -> list[RecordedEvent]:
+        """The query has held everything against the rows, but for what an alias stands for."""
+        return rows if self._wanted.types_decide else list(filter(self._wanted.matches, rows))
 
     def _rows(self, after: int, before: int, size: int) -> tuple[list[RecordedEvent], int | None]:
         """Rows in order, and the position of the last where there may be more."""

@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Literal, TypeVar
 
-from gitstore.backends.disk.files import disk_errors_told, holds_wal
+from gitstore.backends.disk.files import disk_errors_told, holds_wal, is_writable
 from gitstore.backends.git import clones, repairing, repository
 from gitstore.backends.git.automatic import AutomaticMaintenance
 from gitstore.backends.git.background import BackgroundFlush
@@ -147,6 +147,10 @@ class GitEventStore(BaseEventStore):
         self._check_readable()
         return self._upkeep.with_sound_index(self._reader.epoch)
 
+    def directory_for(self, what: str) -> Path | None:
+        local = self._parts.layout.local
+        return local / what if self._clone is None and is_writable(local) else None
+
     @property
     def exchange(self) -> Exchange:
         """The way in and out for histories of other stores; see ``exchanging``."""
@@ -155,14 +159,19 @@ class GitEventStore(BaseEventStore):
         return Exchange(self._parts, self._flusher, self._upkeep, self._subscriptions)
 
     def append(self, event: DomainEvent, expected_version: ExpectedVersion = ANY) -> RecordedEvent:
-        return self._append([Proposal.of(event)], {event.stream_id: expected_version})[0]
+        proposals = [Proposal.of(one) for one in self._checked([event])]
+        return self._append(proposals, {event.stream_id: expected_version})[0]
 
     def append_many(
         self,
         events: Iterable[DomainEvent],
         expected_versions: Mapping[str, ExpectedVersion] | None = None,
     ) -> list[RecordedEvent]:
-        return self._append([Proposal.of(event) for event in events], expected_versions or {})
+        proposals = [Proposal.of(event) for event in self._checked(events)]
+        return self._append(proposals, expected_versions or {})
+
+    def append_history(self, events: Iterable[DomainEvent]) -> list[RecordedEvent]:
+        return self._append([Proposal.of(event) for event in events], {})
 
     def read_stream(
         self,
@@ -217,8 +226,8 @@ class GitEventStore(BaseEventStore):
         return self._reader.follow(wanted, after_position, end, self._closed, superseded=superseded)
 
     def get_events_by_type(self, type: str, since: datetime | None = None) -> Iterator[DomainEvent]:
-        if self._clone is not None and not self._clone.is_built:
-            EventFilter.of(types=type, since=since)  # refuses a bound without a zone
+        wanted = EventFilter.of(types=type, since=since)  # refuses a bound without a zone
+        if self._clone is not None and not self._clone.is_built and wanted.types_decide:
             self._check_open()
             found = self._clone.by_type(type, since)
             if found is not None:
@@ -278,11 +287,12 @@ class GitEventStore(BaseEventStore):
     ) -> Iterator[RecordedEvent]:
         before, left = 2**63 - 1, 2**63 - 1 if limit is None else limit
         while left > 0:
-            bounds = (after, before, min(left, PAGE))
+            bounds = (after, before, PAGE)
             look = partial(superseded_page, self._parts, wanted, *bounds, backwards=backwards)
             page = self._upkeep.with_sound_index(look)
-            yield from page
-            left -= len(page)
+            some = [recorded for recorded in page if wanted.matches(recorded)][:left]
+            yield from some
+            left -= len(some)
             if len(page) < PAGE:
                 return
             after, before = (after, page[-1].position) if backwards else (page[-1].position, before)

@@ -11,7 +11,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 
+from gitstore.backends.disk.files import is_writable
 from gitstore.backends.jsonl.folders import writing_errors_told
+from gitstore.backends.jsonl.layout import INDEXES
 from gitstore.backends.jsonl.making import open_parts
 from gitstore.backends.jsonl.parts import Parts
 from gitstore.backends.jsonl.preparing import is_current, keep_up
@@ -76,15 +78,24 @@ class JsonlEventStore(BaseEventStore):
         self._check_open()
         return self._parts.state.store_id
 
+    def directory_for(self, what: str) -> Path | None:
+        indexes = self._parts.where / INDEXES
+        return indexes / what if is_writable(indexes) else None
+
     def append(self, event: DomainEvent, expected_version: ExpectedVersion = ANY) -> RecordedEvent:
-        return self._append([Proposal.of(event)], {event.stream_id: expected_version})[0]
+        proposals = [Proposal.of(one) for one in self._checked([event])]
+        return self._append(proposals, {event.stream_id: expected_version})[0]
 
     def append_many(
         self,
         events: Iterable[DomainEvent],
         expected_versions: Mapping[str, ExpectedVersion] | None = None,
     ) -> list[RecordedEvent]:
-        return self._append([Proposal.of(event) for event in events], expected_versions or {})
+        proposals = [Proposal.of(event) for event in self._checked(events)]
+        return self._append(proposals, expected_versions or {})
+
+    def append_history(self, events: Iterable[DomainEvent]) -> list[RecordedEvent]:
+        return self._append([Proposal.of(event) for event in events], {})
 
     def read_stream(
         self,

@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
-from gitstore.backends.disk.files import disk_errors_told, holds_wal
+from gitstore.backends.disk.files import disk_errors_told, holds_wal, is_writable
 from gitstore.backends.disk.locks import FileLock
 from gitstore.backends.sqlite.form import VERSION, StoreFile, check_place
 from gitstore.backends.sqlite.maintaining import maintain
@@ -87,8 +87,12 @@ class SqliteEventStore(BaseEventStore):
         self._check_open()
         return self._file.store_id()
 
+    def directory_for(self, what: str) -> Path | None:
+        path = self._file.path
+        return path.with_name(f"{path.name}-{what}") if is_writable(path.parent) else None
+
     def append(self, event: DomainEvent, expected_version: ExpectedVersion = ANY) -> RecordedEvent:
-        proposal = Proposal.of(event)
+        proposal = Proposal.of(*self._checked([event]))
         self._check_writable()
         return self._deliver(self._writer.append(proposal, expected_version))[0]
 
@@ -97,9 +101,11 @@ class SqliteEventStore(BaseEventStore):
         events: Iterable[DomainEvent],
         expected_versions: Mapping[str, ExpectedVersion] | None = None,
     ) -> list[RecordedEvent]:
-        proposals = [Proposal.of(event) for event in events]
-        self._check_writable()
-        return self._deliver(self._writer.append_many(proposals, expected_versions or {}))
+        proposals = [Proposal.of(event) for event in self._checked(events)]
+        return self._append(proposals, expected_versions or {})
+
+    def append_history(self, events: Iterable[DomainEvent]) -> list[RecordedEvent]:
+        return self._append([Proposal.of(event) for event in events], {})
 
     def read_stream(
         self,
@@ -226,6 +232,12 @@ class SqliteEventStore(BaseEventStore):
             if locked:
                 self._lock.release()
         self._lock.close()
+
+    def _append(
+        self, proposals: list[Proposal], expected: Mapping[str, ExpectedVersion]
+    ) -> list[RecordedEvent]:
+        self._check_writable()
+        return self._deliver(self._writer.append_many(proposals, expected))
 
     def _deliver(self, appended: Appended) -> list[RecordedEvent]:
         if self._subscriptions:

@@ -77,13 +77,13 @@ class Query:
 def plan(db: sqlite3.Connection, wanted: EventFilter, span: int, most: int) -> Query:
     """The query of a filter on a read over ``span`` positions, of which ``most`` are given."""
     streams = _of_streams(wanted)
-    types = _of_names("type", wanted.types)
+    types = _of_names("type", wanted.looked_up_types)
     times = _of_times(wanted)
     correlations = _of_texts("correlationId", wanted.correlations)
     users = _of_texts("userId", wanted.users)
     tests = (*correlations, *streams, *types, *times, *users)
     query = Query([test for test in tests if test is not None])
-    query.exact = None not in tests and not times and not users and not correlations
+    query.exact = wanted.types_decide and not (None in tests or times or users or correlations)
     if span > _FEW:
         every_type = (Test("type", f"{{}} IN {_EVERY_TYPE}", ()),)
         by_type = (*(types or every_type), *times) if types or times else ()

@@ -1,0 +1,58 @@
+"""What a projection is: a state that events make, and nothing else."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import ClassVar, Protocol, runtime_checkable
+
+from gitstore.core.canonical import JSON
+from gitstore.core.event import RecordedEvent
+
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}").fullmatch
+
+
+@runtime_checkable
+class Projection(Protocol):
+    """A fold over events. The same events in the same order always give the same state.
+
+    - ``name``: 1 to 64 ASCII letters, digits, ``_`` and ``-``, the first one a letter.
+    - ``version``: of its code, from 1; to be raised whenever the same events would give another
+      state, or the state another form. A saved state of another version is made anew.
+    - ``types``: the types of events it is handed, or ``None`` for all.
+    """
+
+    name: ClassVar[str]
+    version: ClassVar[int] = 1
+    types: ClassVar[frozenset[str] | None] = None
+
+    def handle(self, recorded: RecordedEvent) -> None:
+        """Take in one event; events come by position, each once.
+
+        What it raises stops this projection before the event, and no other; see
+        ``ProjectionManager``. Events are shared: their data must not be changed.
+        """
+        ...
+
+    def state(self) -> JSON:
+        """What the events so far have made: JSON. May be the projection's own object."""
+        ...
+
+    def restore(self, state: JSON) -> None:
+        """Go on from what ``state`` gave, in this version; the projection may keep the object."""
+        ...
+
+
+Factory = Callable[[], Projection]
+"""Makes a projection without any events yet: usually its class."""
+
+
+def checked(factory: Factory) -> Projection:
+    """A new projection; ``ValueError`` where its name or version are none."""
+    made = factory()
+    name, version = getattr(made, "name", None), getattr(made, "version", None)
+    if not (isinstance(name, str) and _NAME(name)):
+        raise ValueError(f"{name!r} is no name of a projection: up to 64 letters, digits, _ and -")
+    if type(version) is not int or version < 1:
+        raise ValueError(f"projection {name}: its version {version!r} is no whole number from 1")
+    return made

@@ -1,0 +1,128 @@
+"""What is saved of one projection: the state that is served, and one that is being made anew."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from gitstore.core.timestamps import format_timestamp
+from gitstore.projections.projection import Projection
+from gitstore.projections.stateform import Header, StateDamaged, decode, decode_header, encode
+from gitstore.projections.states import States
+
+_LOG = logging.getLogger("gitstore.projections")
+_NEXT = ".next"
+
+
+class Slot:
+    """The places of one projection's saved states.
+
+    ``notes``: sentences about states that could not be used or saved. No method raises for a
+    damaged state, or for what the projection's own code does with one.
+    """
+
+    def __init__(self, name: str, version: int, states: States) -> None:
+        self._name = name
+        self._version = version
+        self._states = states
+        self.notes: list[str] = []
+
+    def load(self, into: Projection, *, building: bool = False) -> Header | None:
+        """Restore what is served, or what is being made; ``None`` where there is none to use."""
+        content = self._states.read(self._key(building=building))
+        if content is None:
+            return None
+        try:
+            header, state = decode(content)
+            if header.name != self._name:
+                raise StateDamaged(f"it is of {header.name}")
+            if header.version != self._version:
+                raise StateDamaged(
+                    f"version {header.version} of it made it, and this is version {self._version}"
+                )
+            into.restore(state)
+        except StateDamaged as error:
+            self.say(f"the saved state of {self._name} is not used: {error}")
+            return None
+        except Exception as error:  # noqa: BLE001 - code of its own refuses it, whatever it raises
+            self.say(f"the saved state of {self._name} cannot be restored: {error!r}")
+            return None
+        return header
+
+    def header(self, *, building: bool = False) -> Header | None:
+        """What is known of a saved state, of whatever version; ``None`` without a sound one."""
+        content = self._states.read(self._key(building=building))
+        try:
+            return None if content is None else decode_header(content)
+        except StateDamaged:
+            return None
+
+    def is_there(self) -> bool:
+        """Whether anything is saved to be served, in whatever state."""
+        return self._states.read(self._key(building=False)) is not None
+
+    def save(self, projection: Projection, header: Header, *, building: bool) -> bool:
+        """Save a state with its checkpoint; ``building``: beside the one that is served.
+
+        ``False`` where it was not: another process has saved another build of it, or has come
+        further with this one, or its own code gives no JSON.
+        """
+        content = self._encoded(projection, header)
+        if content is None:
+            return False
+        with self._states.held():
+            there = None if building else self.header()
+            if there is not None and _is_better(there, header):
+                return False
+            self._states.write(self._key(building=building), content)
+        return True
+
+    def swap(self, projection: Projection, header: Header) -> bool:
+        """Save a state that has caught up in the place of the one that was served."""
+        content = self._encoded(projection, header)
+        if content is None:
+            return False
+        with self._states.held():
+            self._states.write(self._key(building=False), content)
+            self._states.remove(self._key(building=True))
+        return True
+
+    def forget(self) -> None:
+        """Remove what is saved."""
+        with self._states.held():
+            for building in (False, True):
+                self._states.remove(self._key(building=building))
+
+    def say(self, note: str) -> None:
+        """Note something of which the user should know."""
+        self.notes.append(note)
+        _LOG.warning("%s", note)
+
+    def _encoded(self, projection: Projection, header: Header) -> bytes | None:
+        saved = format_timestamp(datetime.now(UTC))
+        try:
+            return encode(replace(header, saved=saved), projection.state())
+        except Exception as error:  # noqa: BLE001 - its state is made by code of its own
+            self.say(f"{self._name} cannot be saved: {error}")
+            return None
+
+    def _key(self, *, building: bool) -> str:
+        return f"{self._name}{_NEXT}" if building else self._name
+
+
+def _is_better(there: Header, ours: Header) -> bool:
+    """Whether what is saved there is not to be replaced by ours."""
+    if there.version != ours.version:
+        return there.version > ours.version
+    if there.checkpoint.store_id != ours.checkpoint.store_id:
+        return False
+    if there.build != ours.build:
+        return True
+    return _place(there) > _place(ours)
+
+
+def _place(header: Header) -> tuple[int, int, bool]:
+    """How far a state has come; one that has stopped there has not come as far."""
+    checkpoint = header.checkpoint
+    return checkpoint.epoch, checkpoint.position, header.stopped is None
