@@ -15,15 +15,15 @@ if TYPE_CHECKING:
     from gitstore.backends.git.store import GitEventStore
     from gitstore.core.base import BaseEventStore
 
-FIRST_EVENT = """sc-events append task-1 TaskCreated --data '{"title": "Ship it"}'"""
+FIRST_EVENT = """sc-events append note-1 Noted --data '{"text": "Ship it"}'"""
 """How to record an event, for people who have none."""
 
 
 @contextmanager
-def writing(env: Env) -> Iterator[BaseEventStore]:
+def writing(env: Env, *, validate: bool = True) -> Iterator[BaseEventStore]:
     """The store, made where there is none; closed at the end, so that all is in its place."""
     place = find_place(env)
-    with tended(env, place), made(env, place) as store:
+    with tended(env, place), made(env, place, validate=validate) as store:
         yield store
 
 
@@ -86,17 +86,17 @@ def existing(env: Env, place: Place) -> BaseEventStore:
     return _open(env, place, create=False)
 
 
-def made(env: Env, place: Place) -> BaseEventStore:
-    """The store at ``place``, new where there is none."""
-    return _open(env, place, create=True)
+def made(env: Env, place: Place, *, validate: bool = True) -> BaseEventStore:
+    """The store at ``place``, new where there is none; ``validate``: see ``open_store``."""
+    return _open(env, place, create=True, validate=validate)
 
 
-def _open(env: Env, place: Place, *, create: bool) -> BaseEventStore:
+def _open(env: Env, place: Place, *, create: bool, validate: bool = True) -> BaseEventStore:
     from gitstore.backends.opening import open_store
     from gitstore_cli.library_warnings import show_warnings
 
     show_warnings(env)
-    return open_store(place.where, create=create)
+    return open_store(place.where, create=create, validate=validate)
 
 
 def check_present(place: Place) -> None:

@@ -17,6 +17,7 @@ Kind = Literal[
     "quarantine",
     "file",
     "order",
+    "schema",
 ]
 """What a finding is about."""
 
@@ -31,7 +32,7 @@ class Finding:
     - ``kind``: ``format``: what makes the place a store. ``stream``: a stream's events, or its ref.
       ``order``: positions. ``feed``, ``index``, ``journal``: these. ``types``: the portable type
       index. ``objects``: a pack, a loose object. ``file``: the database. ``quarantine``: a foreign
-      tip, which is no damage.
+      tip, which is no damage. ``schema``: data that does not fit its type, which is none either.
     - ``ref``, ``stream`` (its true name) and ``commit`` (40 hex digits), where they apply.
     - ``repairable``: whether ``repair`` can make it good again from what is left.
     - ``place``: the file, where it is in one.

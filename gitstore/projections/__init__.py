@@ -29,6 +29,7 @@ from gitstore.projections.configured import (
 from gitstore.projections.manager import ProjectionManager
 from gitstore.projections.projection import Factory, Projection
 from gitstore.projections.replaying import Replayed, replay
+from gitstore.projections.slot import forget
 from gitstore.projections.stateform import Stopped
 from gitstore.projections.states import FolderStates, MemoryStates, States, states_of
 from gitstore.projections.taskboard import TaskBoard
@@ -54,6 +55,7 @@ __all__ = [
     "TaskStatistics",
     "WorktreeMap",
     "check_state",
+    "forget",
     "projections_of",
     "replay",
     "states_of",

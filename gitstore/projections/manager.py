@@ -22,6 +22,8 @@ _SAVING_SHARE = 20
 """Saving takes at most one part in so many of the time."""
 _REPORT_EVERY = 1_000
 _POLL_SECONDS = 0.05
+_MOST_TAKEN_OVER = 5
+"""How often a catch-up goes on from what others have saved meanwhile, before it lets that be."""
 
 
 class ProjectionManager:
@@ -94,8 +96,10 @@ class ProjectionManager:
         - ``progress``: told ``"Projecting"``, the position reached, and the store's last.
         """
         ends = stop or threading.Event()
-        position = self._caught_up(ends, progress or silent)
-        self._save(whole=not ends.is_set())
+        for _ in range(_MOST_TAKEN_OVER):
+            position = self._caught_up(ends, progress or silent)
+            if not self._save(whole=not ends.is_set()) or ends.is_set():
+                break
         return position
 
     def follow(self, stop: threading.Event) -> Iterator[int]:
@@ -152,7 +156,8 @@ class ProjectionManager:
                 return False
             if self._store.last_position() > position:
                 return True
-        self._save(whole=not stop.is_set())
+        if self._save(whole=not stop.is_set()):
+            return not stop.is_set()
         return next(self._store.follow(position, stop=stop), None) is not None
 
     def _pass(self, stop: threading.Event, tell: Progress) -> int:
@@ -203,12 +208,13 @@ class ProjectionManager:
         """Whether the last saving is so long ago that it was worth its time."""
         return time.monotonic() - self._saved_at >= max(least, self._saving_took * _SAVING_SHARE)
 
-    def _save(self, *, whole: bool) -> None:
+    def _save(self, *, whole: bool) -> bool:
+        """Save all states; whether one that another process has saved was taken over instead."""
         begun = time.monotonic()
-        for runner in self._runners.values():
-            runner.save(whole=whole)
+        taken_over = [runner.save(whole=whole) for runner in self._runners.values()]
         self._saved_at = time.monotonic()
         self._saving_took = self._saved_at - begun
+        return any(taken_over)
 
 
 def _by_type(running: Sequence[Runner]) -> tuple[Mapping[str, list[Runner]], list[Runner]]:

@@ -118,22 +118,24 @@ class Runner:
             self._is_spoilt = False
             self._refold()
 
-    def save(self, *, whole: bool) -> None:
+    def save(self, *, whole: bool) -> bool:
         """Save state and checkpoint together; ``whole``: all events there are were handed to it.
 
-        Where another process has saved something better, that is taken over. Nothing is saved of a
-        state that is spoilt.
+        ``True`` where another process has saved something better: that is taken over, and may not
+        have come as far. Nothing is saved of a state that is spoilt.
         """
         if self._is_spoilt:
-            return
+            return False
         if self.building and whole and self.stopped is None:
             if self.slot.swap(self.projection, self.header):
                 self.building, self._served, self._saved = False, None, self.header
         elif self.header != self._saved:
-            if self.slot.save(self.projection, self.header, building=self.building):
+            saving = self.slot.save(self.projection, self.header, building=self.building)
+            if saving == "saved":
                 self._saved = self.header
-            elif not self.building:
-                self._take_over()
+            elif saving == "overtaken":
+                return self._take_over()
+        return False
 
     def look_for_others(self) -> None:
         """Where it has stopped: go on with what another process has brought past that."""
@@ -156,15 +158,16 @@ class Runner:
         build, checkpoint = uuid.uuid4().hex, self._store.checkpoint()
         return Header(self.name, self.projection.version, build, checkpoint, skipped)
 
-    def _take_over(self) -> None:
+    def _take_over(self) -> bool:
         there = self.slot.header()
         if there is None or there.version != self.projection.version:
-            return  # newer code than this runs elsewhere, too
+            return False  # newer code than this runs elsewhere, too
         fresh = checked(self._factory)
         found = self.slot.load(fresh)
         if found is not None:
             self.projection, self.header, self._saved = fresh, found, found
             self.building, self._served = False, None
+        return found is not None
 
     def _refold(self) -> None:
         stopped, skipped = self.stopped, self.header.skipped
@@ -191,4 +194,6 @@ class Runner:
         stopped = Stopped.at(recorded, error)
         self.header = replace(self.header, stopped=stopped)
         self._is_spoilt = True
-        _LOG.warning("%s has stopped at %s: %s", self.name, stopped.place, stopped.error)
+        _LOG.error(
+            "%s has stopped at %s (%s): %s", self.name, stopped.place, stopped.type, stopped.error
+        )

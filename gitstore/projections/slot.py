@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Literal
 
 from gitstore.core.timestamps import format_timestamp
 from gitstore.projections.projection import Projection
@@ -13,6 +14,8 @@ from gitstore.projections.states import States
 
 _LOG = logging.getLogger("gitstore.projections")
 _NEXT = ".next"
+Saving = Literal["saved", "overtaken", "failed"]
+"""What became of a state that was to be saved."""
 
 
 class Slot:
@@ -62,21 +65,21 @@ class Slot:
         """Whether anything is saved to be served, in whatever state."""
         return self._states.read(self._key(building=False)) is not None
 
-    def save(self, projection: Projection, header: Header, *, building: bool) -> bool:
+    def save(self, projection: Projection, header: Header, *, building: bool) -> Saving:
         """Save a state with its checkpoint; ``building``: beside the one that is served.
 
-        ``False`` where it was not: another process has saved another build of it, or has come
-        further with this one, or its own code gives no JSON.
+        ``"overtaken"``: it was not, since another process has saved another build of it, or has
+        come further with this one. ``"failed"``: its own code gives no JSON.
         """
         content = self._encoded(projection, header)
         if content is None:
-            return False
+            return "failed"
         with self._states.held():
             there = None if building else self.header()
             if there is not None and _is_better(there, header):
-                return False
+                return "overtaken"
             self._states.write(self._key(building=building), content)
-        return True
+        return "saved"
 
     def swap(self, projection: Projection, header: Header) -> bool:
         """Save a state that has caught up in the place of the one that was served."""
@@ -87,12 +90,6 @@ class Slot:
             self._states.write(self._key(building=False), content)
             self._states.remove(self._key(building=True))
         return True
-
-    def forget(self) -> None:
-        """Remove what is saved."""
-        with self._states.held():
-            for building in (False, True):
-                self._states.remove(self._key(building=building))
 
     def say(self, note: str) -> None:
         """Note something of which the user should know."""
@@ -111,6 +108,13 @@ class Slot:
         return f"{self._name}{_NEXT}" if building else self._name
 
 
+def forget(name: str, states: States) -> None:
+    """Remove what is saved of the projection of this name, of whatever version."""
+    with states.held():
+        for key in (name, f"{name}{_NEXT}"):
+            states.remove(key)
+
+
 def _is_better(there: Header, ours: Header) -> bool:
     """Whether what is saved there is not to be replaced by ours."""
     if there.version != ours.version:
@@ -122,7 +126,6 @@ def _is_better(there: Header, ours: Header) -> bool:
     return _place(there) > _place(ours)
 
 
-def _place(header: Header) -> tuple[int, int, bool]:
-    """How far a state has come; one that has stopped there has not come as far."""
-    checkpoint = header.checkpoint
-    return checkpoint.epoch, checkpoint.position, header.stopped is None
+def _place(header: Header) -> tuple[int, int]:
+    """How far a state has come."""
+    return header.checkpoint.epoch, header.checkpoint.position

@@ -20,9 +20,12 @@ _FAR_AHEAD = timedelta(hours=24)
 _QUOTING = """Quote it for the shell: --data '{"title": "Ship it"}', or use --data-file."""
 _EXAMPLES = """\b
 Examples:
-  sc-events append task-AUTH-001 TaskCreated --data '{"title": "Sign in"}' --user ada
-  sc-events append task-AUTH-001 TaskStatusChanged --expect 1 --data-file change.json
-  echo '{"n": 1}' | sc-events append counter-1 Counted --data-file -"""
+  sc-events append note-1 Noted --data '{"text": "Ask Ada"}' --user ada
+  sc-events append task-AUTH-001 TaskMoved --expect 1 --data-file move.json
+  echo '{"n": 1}' | sc-events append counter-1 Counted --data-file -
+
+\b
+The data of Scopecraft's own types must fit: `sc-events schema TYPE` shows how."""
 
 
 @options.command(
@@ -52,23 +55,28 @@ Examples:
     default="any",
     help="The stream's version before: a number, any, none or exists. Exit code 3 if it differs.",
 )
+@click.option("--no-validate", is_flag=True, help="Record it also where its data does not fit.")
 @options.format_option
 def command(env: Env, form: str, expect: str, timestamp: datetime | None, **given: Any) -> None:
     """Record one event of STREAM: TYPE says what happened."""
     from gitstore.core.event import DomainEvent
+    from gitstore.schemas.checking import check_event
 
     expected = _expected(expect)
+    kind, data = _behind(given["type"], _data(env, given["data"], given["data_file"]))
     event = DomainEvent(
         given["stream"],
-        given["type"],
-        _data(env, given["data"], given["data_file"]),
+        kind,
+        data,
         _metadata(given),
         given["event_id"],
         timestamp,
     )
     if timestamp is not None and timestamp - env.clock() > _FAR_AHEAD:
         env.say(f"Warning: the event's time, {timestamp.isoformat()}, is over a day ahead.")
-    with writing(env) as store:
+    if not given["no_validate"]:
+        check_event(event)  # before a store is made
+    with writing(env, validate=False) as store:
         recorded = store.append(event, expected)
     _show(env, form, recorded)
 
@@ -82,6 +90,22 @@ def _expected(text: str) -> ExpectedVersion:
     if text.isascii() and text.isdecimal() and len(text) < 20:
         return int(text)
     raise Usage(f"--expect {text!r} is no version", hint="Give a number, any, none or exists.")
+
+
+def _behind(name: str, data: Any) -> tuple[str, Any]:
+    """The type and data that are meant where the type is an alias; else as they are."""
+    from gitstore.core.aliases import ALIASES
+
+    alias = ALIASES.get(name)
+    if alias is None:
+        return name, data
+    if not isinstance(data, dict) or data.get(alias.key, alias.value) != alias.value:
+        raise Usage(
+            f"{name} stands for {alias.type} whose data is an object with {alias.key} "
+            f"{alias.value!r}",
+            hint=f"Give such data, or append {alias.type}.",
+        )
+    return alias.type, {**data, alias.key: alias.value}
 
 
 def _data(env: Env, text: str | None, file: str | None) -> Any:

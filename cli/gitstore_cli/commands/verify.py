@@ -10,7 +10,7 @@ from gitstore_cli import options
 from gitstore_cli.env import Env
 from gitstore_cli.failures import DISAGREE, FAILURE, OK, Usage
 from gitstore_cli.finding import Place, find_place
-from gitstore_cli.stores import check_present, existing, existing_git, say_no_events
+from gitstore_cli.stores import check_present, existing, existing_git, reading, say_no_events
 
 if TYPE_CHECKING:
     from gitstore.core.findings import Finding, VerifyReport
@@ -25,10 +25,12 @@ Examples:
   sc-events verify -f json | jq '.findings[].message'
   sc-events verify --against hub
   sc-events verify --against checkpoints/laptop
+  sc-events verify --schemas
 
 \b
 Exit codes: 0 no damage, 1 damage that is (still) there. With --against: 0 no
-stream lost anything, 3 histories disagree, 1 a bad signature or no checkpoint."""
+stream lost anything, 3 histories disagree, 1 a bad signature or no checkpoint.
+With --schemas: 1 where an event does not fit."""
 
 
 @options.command(epilog=_EXAMPLES, short_help="Check the whole store; repair what can be.")
@@ -40,6 +42,7 @@ stream lost anything, 3 histories disagree, 1 a bad signature or no checkpoint."
     metavar="REF|REMOTE",
     help="Only hold all streams against this checkpoint, or all of a remote's. May be repeated.",
 )
+@click.option("--schemas", is_flag=True, help="Only list events whose data does not fit the type.")
 @options.timeout_option
 @options.format_option
 def command(
@@ -48,6 +51,7 @@ def command(
     repair: bool,
     deep: bool,
     against: tuple[str, ...],
+    schemas: bool,
     timeout: float | None,
 ) -> int:
     """Check every event and stream, and all that the store keeps them in.
@@ -61,10 +65,13 @@ def command(
     """
     from gitstore.core.findings import VerifyReport
 
+    if (against or schemas) and (repair or deep or (against and schemas)):
+        name = "--against" if against else "--schemas"
+        raise Usage(f"{name} is a check of its own", hint="Run verify twice.")
     if against:
-        if repair or deep:
-            raise Usage("--against is a check of its own", hint="Run verify twice.")
         return _hold_against(env, form, against, timeout)
+    if schemas:
+        return _hold_against_schemas(env, form)
     place = find_place(env)
     if place.is_default and place.is_missing:
         say_no_events(env, place)
@@ -93,6 +100,33 @@ def _hold_against(env: Env, form: str, against: tuple[str, ...], timeout: float 
     for one in checked:
         say_proof(env, one)
     return code
+
+
+def _hold_against_schemas(env: Env, form: str) -> int:
+    """What was imported or pulled, or recorded before there was a schema, may not fit it."""
+    from gitstore.core.findings import Finding, VerifyReport
+    from gitstore.schemas import misfits
+    from gitstore_cli.render.names import counted, reference
+    from gitstore_cli.render.progress import ProgressBar
+
+    with reading(env, form) as store:
+        if store is None:
+            return OK
+        with ProgressBar(env) as progress:
+            findings = [
+                Finding(
+                    "schema",
+                    one.message,
+                    stream=one.recorded.stream_id,
+                    commit=one.recorded.commit,
+                    place=reference(one.recorded),
+                )
+                for one in misfits(store, store.last_position(), progress)
+            ]
+        looked, streams = store.last_position(), sum(1 for _ in store.streams())
+    _write(env, form, VerifyReport(tuple(findings), looked, streams))
+    env.say(f"{counted(len(findings), 'event')} whose data does not fit the type")
+    return FAILURE if findings else OK
 
 
 def _code(one: Checked) -> int:
@@ -181,7 +215,7 @@ def _write_table(env: Env, states: list[tuple[Finding, bool]]) -> None:
 def _state(finding: Finding, mended: bool) -> str:
     if mended:
         return "repaired"
-    return "note" if finding.kind == "quarantine" else "damage"
+    return "note" if finding.kind in {"quarantine", "schema"} else "damage"
 
 
 def _where(finding: Finding) -> str:
