@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from gitstore.backends.jsonl.entries import Entry, line_of
-from gitstore.backends.jsonl.folders import writing_errors_told
+from gitstore.backends.jsonl.folders import writing_error
 from gitstore.backends.jsonl.layout import data_file
 from gitstore.backends.jsonl.parting import check_part, recorded_of_part
 from gitstore.backends.jsonl.parts import Parts
@@ -52,18 +53,31 @@ class Writer:
         if not proposals:
             return Appended([], is_new=False)
         parts = self._parts
-        with writing_errors_told(str(parts.where)), parts.lock.held():
-            keep_up(parts)
-            while True:
-                found = self._decide(proposals, ids, expected)
-                if found is not None:
-                    return Appended(found, is_new=False)
-                last = parts.tail.last
-                entries, events = self._place(proposals)
-                if parts.tail.last == last:
-                    break  # else others' lines were taken in, and came first
-            record(parts, entries)
-            self._on_recorded(events)
+        # Not `writing_errors_told`: that is 1 µs of an append that takes 40 without the disk.
+        try:
+            with parts.lock.held():
+                return self._append(proposals, ids, expected)
+        except (OSError, sqlite3.Error) as error:
+            raise writing_error(str(parts.where), error) from error
+
+    def _append(
+        self,
+        proposals: Sequence[Proposal],
+        ids: Sequence[str],
+        expected: Mapping[str, ExpectedVersion],
+    ) -> Appended:
+        parts = self._parts
+        keep_up(parts)
+        while True:
+            found = self._decide(proposals, ids, expected)
+            if found is not None:
+                return Appended(found, is_new=False)
+            last = parts.tail.last
+            entries, events = self._place(proposals)
+            if parts.tail.last == last:
+                break  # else others' lines were taken in, and came first
+        record(parts, entries)
+        self._on_recorded(events)
         return Appended(events, is_new=True)
 
     def _decide(
