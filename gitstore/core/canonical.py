@@ -102,11 +102,7 @@ def encode_own(value: JSON) -> bytes:
 def _check_depth(text: bytes, value: JSON, what: str, most: int) -> None:
     # Each is two bytes of the text at least; its brackets are soon counted, and at most as many can
     # be inside each other.
-    if (
-        len(text) > 2 * most
-        and text.count(b"[") + text.count(b"{") > most
-        and _depth(value) > most
-    ):
+    if len(text) > 2 * most and text.count(b"[") + text.count(b"{") > most and _depth(value) > most:
         raise InvalidEvent(f"{what} has more than {most} objects and arrays inside each other")
 
 

@@ -7,9 +7,9 @@ import os
 import threading
 import time
 import weakref
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
-from typing import Self
 
 from gitstore.backends.disk.files import FILE_MODE
 from gitstore.core.errors import StoreUnavailable
@@ -66,7 +66,7 @@ class FileLock:
         fcntl.flock(self._descriptor, fcntl.LOCK_UN)
         self._thread.release()
 
-    def held(self) -> Self:
+    def held(self) -> AbstractContextManager[None]:
         """Hold the lock for a ``with`` block."""
         return self
 

@@ -205,7 +205,6 @@ def _entries(body: bytes, first: int) -> list[Entry]:
 
 
 def _write_at(descriptor: int, content: bytes, offset: int) -> None:
-    view = memoryview(content)
-    while view:
-        written = os.pwrite(descriptor, view, offset)
-        view, offset = view[written:], offset + written
+    written = os.pwrite(descriptor, content, offset)
+    while written < len(content):
+        written += os.pwrite(descriptor, content[written:], offset + written)

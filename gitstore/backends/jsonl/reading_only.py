@@ -11,7 +11,6 @@ import os
 import sqlite3
 import tempfile
 import uuid
-from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -32,10 +31,7 @@ from gitstore.backends.jsonl.verifying import check
 from gitstore.backends.jsonl.watching import Watch
 from gitstore.backends.stamping import Stamper
 from gitstore.core.errors import StoreCorrupted, StoreUnavailable
-from gitstore.core.event import RecordedEvent
-from gitstore.core.expected import ExpectedVersion
 from gitstore.core.findings import Progress, VerifyReport, silent
-from gitstore.core.idempotence import Proposal
 
 LOCK = ".lock"
 _HINT = "Open it once where it can be written to, or make a copy of the directory and open that."
@@ -93,10 +89,7 @@ class ReadOnlyJsonlStore(JsonlEventStore):
             self._parts.close()
             self._scratch.cleanup()
 
-    def _append(
-        self, proposals: list[Proposal], expected: Mapping[str, ExpectedVersion]
-    ) -> list[RecordedEvent]:
-        del proposals, expected
+    def _check_writable(self) -> None:
         self._check_open()
         raise self._refused()
 

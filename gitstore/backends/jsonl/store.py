@@ -18,7 +18,7 @@ from gitstore.backends.jsonl.preparing import is_current, keep_up
 from gitstore.backends.jsonl.recovery import bring_up, settle
 from gitstore.backends.jsonl.takingin import take_in
 from gitstore.backends.jsonl.verifying import verify
-from gitstore.backends.jsonl.writing import Writer
+from gitstore.backends.jsonl.writing import Appended, Writer
 from gitstore.backends.stamping import Stamper
 from gitstore.backends.table.reading import Reader
 from gitstore.core.base import BaseEventStore
@@ -77,14 +77,18 @@ class JsonlEventStore(BaseEventStore):
         return self._parts.state.store_id
 
     def append(self, event: DomainEvent, expected_version: ExpectedVersion = ANY) -> RecordedEvent:
-        return self._append([Proposal.of(event)], {event.stream_id: expected_version})[0]
+        proposal = Proposal.of(event)
+        self._check_writable()
+        return self._deliver(self._writer.append(proposal, expected_version))[0]
 
     def append_many(
         self,
         events: Iterable[DomainEvent],
         expected_versions: Mapping[str, ExpectedVersion] | None = None,
     ) -> list[RecordedEvent]:
-        return self._append([Proposal.of(event) for event in events], expected_versions or {})
+        proposals = [Proposal.of(event) for event in events]
+        self._check_writable()
+        return self._deliver(self._writer.append_many(proposals, expected_versions or {}))
 
     def read_stream(
         self,
@@ -192,16 +196,7 @@ class JsonlEventStore(BaseEventStore):
         atexit.unregister(self._at_exit)
         return os.getpid() == self._process  # else it is the parent's
 
-    def _append(
-        self, proposals: list[Proposal], expected: Mapping[str, ExpectedVersion]
-    ) -> list[RecordedEvent]:
-        self._check_open()
-        if not self._takes_events:
-            raise StoreUnavailable(
-                f"{self._parts.where} holds a part of another store's history, and takes no events",
-                hint="Append to the store it was exported from, and export again.",
-            )
-        appended = self._writer.append(proposals, expected)
+    def _deliver(self, appended: Appended) -> list[RecordedEvent]:
         if appended.is_new:
             self._subscriptions.deliver()
         return appended.events
@@ -228,6 +223,14 @@ class JsonlEventStore(BaseEventStore):
             raise StoreUnavailable(
                 "this store was opened before a fork, in the parent process",
                 hint="Open the store again in this process.",
+            )
+
+    def _check_writable(self) -> None:
+        self._check_open()
+        if not self._takes_events:
+            raise StoreUnavailable(
+                f"{self._parts.where} holds a part of another store's history, and takes no events",
+                hint="Append to the store it was exported from, and export again.",
             )
 
 
