@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from gitstore.backends.jsonl.entries import Entry, line_of
 from gitstore.backends.jsonl.folders import writing_error
-from gitstore.backends.jsonl.layout import data_file
+from gitstore.backends.jsonl.layout import data_file, index_files
 from gitstore.backends.jsonl.parting import check_part, recorded_of_part
 from gitstore.backends.jsonl.parts import Parts
 from gitstore.backends.jsonl.preparing import keep_up, restore
@@ -185,6 +185,8 @@ class Writer:
         start = ends.get(file) if ends else None
         if start is None:
             start = self._end_of(file)
+        if self._parts.filing.folds_case:
+            self._parts.filing.open(index_files(kind)[1])  # refused before anything is recorded
         return Entry(row, file, start, line_of(row)), trusted_event(
             stream, kind, own_data, own_metadata, event_id, time, version, position, None
         )
