@@ -16,7 +16,7 @@ from pathlib import Path
 
 from gitstore.backends.disk.locks import FileLock
 from gitstore.backends.jsonl.filing import Filing
-from gitstore.backends.jsonl.folders import Folder
+from gitstore.backends.jsonl.folders import Folder, writing_errors_told
 from gitstore.backends.jsonl.former import former_part
 from gitstore.backends.jsonl.index import INDEX, Index
 from gitstore.backends.jsonl.journal import Journal
@@ -67,12 +67,13 @@ class ReadOnlyJsonlStore(JsonlEventStore):
     @classmethod
     def at(cls, where: Path) -> ReadOnlyJsonlStore:
         """Open the layout at ``where``, in which nothing may be written."""
-        scratch = tempfile.TemporaryDirectory(prefix="jsonl-index-", ignore_cleanup_errors=True)
-        try:
-            return cls(_parts(where, Path(scratch.name)), scratch)
-        except BaseException:
-            scratch.cleanup()
-            raise
+        with writing_errors_told(f"the temporary index of {where}"):
+            scratch = tempfile.TemporaryDirectory(prefix="jsonl-index-", ignore_cleanup_errors=True)
+            try:
+                return cls(_parts(where, Path(scratch.name)), scratch)
+            except BaseException:
+                scratch.cleanup()
+                raise
 
     def verify(
         self, *, repair: bool = False, deep: bool = False, progress: Progress | None = None
