@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
-from gitstore.core.timestamps import to_microseconds
+from gitstore.core.timestamps import EPOCH
+
+_MILLISECOND = timedelta(milliseconds=1)
 
 Clock = Callable[[], datetime]
 """Gives the present moment as an aware UTC datetime."""
@@ -21,12 +23,10 @@ def utc_now() -> datetime:
 
 def uuid7(now: datetime) -> str:
     """A UUIDv7 (RFC 9562, 5.7): 48 bits of Unix milliseconds, then 74 random bits."""
-    milliseconds = max(to_microseconds(now) // 1000, 0)
-    random = int.from_bytes(os.urandom(10), "big")
-    value = (milliseconds << 80) | (0x7 << 76) | ((random >> 68) << 64)
-    value |= (0b10 << 62) | (random & (2**62 - 1))
-    digits = f"{value:032x}"
-    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+    time = f"{max((now - EPOCH) // _MILLISECOND, 0):012x}"
+    random = os.urandom(10).hex()
+    variant = "89ab"[int(random[3], 16) & 3]
+    return f"{time[:8]}-{time[8:]}-7{random[:3]}-{variant}{random[4:7]}-{random[7:19]}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,12 +94,15 @@ def read_canonical(text: bytes) -> JSON:
 def encode_own(value: JSON) -> bytes:
     """The canonical bytes of a value that was read from JSON; ``encode`` without its checks."""
     text = orjson.dumps(value, None, _OPTIONS)
-    return _STRING_OR_EXPONENT.sub(_one_form, text) if _MAY_HOLD_EXPONENT(text) else text
+    if _WRITES_ONE_FORM or not _MAY_HOLD_EXPONENT(text):
+        return text
+    return _STRING_OR_EXPONENT.sub(_one_form, text)
 
 
 def _check_depth(text: bytes, value: JSON, what: str, most: int) -> None:
-    # The brackets of a text are soon counted, and at most as many can be inside each other.
-    if text.count(b"[") + text.count(b"{") > most and _depth(value) > most:
+    # Each is two bytes of the text at least; its brackets are soon counted, and at most as many can
+    # be inside each other.
+    if len(text) > 2 * most and text.count(b"[") + text.count(b"{") > most and _depth(value) > most:
         raise InvalidEvent(f"{what} has more than {most} objects and arrays inside each other")
 
 

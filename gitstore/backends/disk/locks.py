@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import os
 import threading
 import time
 import weakref
-from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
+from types import TracebackType
 
 from gitstore.backends.disk.files import FILE_MODE
 from gitstore.core.errors import StoreUnavailable
@@ -66,14 +66,20 @@ class FileLock:
         fcntl.flock(self._descriptor, fcntl.LOCK_UN)
         self._thread.release()
 
-    @contextlib.contextmanager
-    def held(self) -> Iterator[None]:
+    def held(self) -> AbstractContextManager[None]:
         """Hold the lock for a ``with`` block."""
+        return self
+
+    def __enter__(self) -> None:
         self.acquire()
-        try:
-            yield
-        finally:
-            self.release()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.release()
 
     def fileno(self) -> int:
         """The descriptor; a child that inherits it holds the lock too, also after us."""

@@ -82,8 +82,8 @@ class Incoming:
         self._kept = self.count()
         for pack in self._layout.packs.glob("pack-*"):
             _sync(pack)
-        mark = _MARK + self._layout.root.name.encode() + b"\n"
-        self._keeps += bring_in(self._layout.packs, self._parts.layout.packs, mark)
+        packs = self._parts.layout.packs
+        self._keeps += bring_in(self._layout.packs, packs, _mark_of(self._layout))
         self.objects.close()  # which knows the packs by their old places
 
     def _pack_loose(self) -> None:
@@ -119,7 +119,7 @@ def clear_leftovers(layout: StoreLayout) -> None:
             if is_dead:
                 _LOG.info("a fetch was cut short: %s is removed", folder)
                 finish_bringing_in(StoreLayout(folder).packs, layout.packs)
-                _clear_marks(layout.packs, folder.name)
+                _clear_marks(layout.packs, StoreLayout(folder))
                 shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -135,12 +135,23 @@ def _lock_of_the_dead(folder: Path) -> Iterator[bool]:
         lock.close()
 
 
-def _clear_marks(packs: Path, name: str) -> None:
-    mark = _MARK + name.encode() + b"\n"
+def _clear_marks(packs: Path, dead: StoreLayout) -> None:
+    mark = _mark_of(dead)
     for keep in packs.glob("pack-*.keep"):
         with contextlib.suppress(FileNotFoundError):
-            if keep.read_bytes() == mark:
+            content = keep.read_bytes()
+            # Cut short, where the file system has no links: then the pack had not moved yet.
+            is_torn = (
+                mark.startswith(content)
+                and (dead.packs / f"{keep.stem}.pack").exists()
+                and not keep.with_suffix(".idx").exists()
+            )
+            if content == mark or is_torn:
                 keep.unlink()
+
+
+def _mark_of(layout: StoreLayout) -> bytes:
+    return _MARK + layout.root.name.encode() + b"\n"
 
 
 def _sync(path: Path) -> None:

@@ -52,22 +52,25 @@ class Oddity(NamedTuple):
 
 
 class Comparison:
-    """One pass over all data files; read all of ``oddities`` first."""
+    """One pass over all data files; read all of ``oddities`` first.
+
+    Of what is there, and recorded, when it is made: then it may need a lock, later it does not.
+    """
 
     def __init__(self, table: Index, reader: LayoutReader, tell: Progress) -> None:
         self._table = table
         self._reader = reader
         self._tell = tell
+        self._files = list(reader.data_files())
         self.last = table.last_position()
         """Events that are recorded later are not looked at."""
         self.offsets: Offsets = array("q", [NOWHERE]) * (self.last + 1)
 
     def oddities(self) -> Iterator[Oddity]:
         """The lines that are no recorded event's, by file and line."""
-        files = list(self._reader.data_files())
-        done, total = 0, sum(size for _, size in files)
-        for file, size in files:
-            yield from self._of_file(file)
+        done, total = 0, sum(size for _, size in self._files)
+        for file, size in self._files:
+            yield from self._of_file(file, size)
             done += size
             self._tell("Checking lines", done, total)
 
@@ -77,15 +80,14 @@ class Comparison:
             if position and offset == NOWHERE:
                 yield from self._table.rows_after(position - 1, 1)
 
-    def _of_file(self, file: str) -> Iterator[Oddity]:
+    def _of_file(self, file: str, size: int) -> Iterator[Oddity]:
         descriptor = self._reader.open(file)
         try:
             end = NOTHING
-            lines = whole_lines(descriptor, file)
+            lines = whole_lines(descriptor, file, to=size)
             while page := list(islice(lines, _PAGE)):
                 yield from self._of_page([line for line in page if line.text])
                 end = through(page[-1])
-            size = os.fstat(descriptor).st_size
             if size > end.size:
                 text = torn_end(descriptor, size)
                 yield _torn(Line(file, end.lines + 1, text, end.size, size - end.size))

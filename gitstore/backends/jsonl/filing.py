@@ -22,7 +22,7 @@ from gitstore.backends.jsonl.folders import Folder
 from gitstore.backends.jsonl.indexlines import end_before, index_lines, mend_tail
 from gitstore.backends.jsonl.layout import BY_STREAM, INDEXES, index_files, index_line
 from gitstore.backends.jsonl.mending import mend_lines
-from gitstore.core.errors import StoreCorrupted
+from gitstore.core.errors import InvalidEvent, StoreCorrupted
 
 BY_STREAM_FILE = f"{INDEXES}/{BY_STREAM}"
 _MOST_OPEN = 512
@@ -65,6 +65,8 @@ class Filing:
         self._most = max(min(_MOST_OPEN, limit // 4), _FEWEST_OPEN)
         self._dirty: set[str] = set()
         self._dirty_folders: set[str] = set()
+        self.folds_case = os.path.lexists(f"{root.path}/{INDEXES.upper()}")
+        """Whether the file system takes names that differ in case only for one."""
 
     def close(self) -> None:
         """Give back all descriptors; idempotent."""
@@ -74,7 +76,10 @@ class Filing:
             self._folders.popitem()[1].close()
 
     def open(self, name: str) -> OpenFile:
-        """The file, made where there is none; ``StoreUnavailable`` for a link in its way."""
+        """The file, made where there is none; ``StoreUnavailable`` for a link in its way.
+
+        ``InvalidEvent`` where the file system gives one whose name differs in case.
+        """
         found = self._files.get(name)
         if found is not None:
             self._files.move_to_end(name)
@@ -89,6 +94,14 @@ class Filing:
             descriptor, is_new = self.folder(path).open_to_append(file)
         if is_new:
             self._dirty_folders.add(path)
+        elif self.folds_case and file not in (names := self.folder(path).names()):
+            os.close(descriptor)
+            twins = [twin for twin in names if twin.casefold() == file.casefold()]
+            raise InvalidEvent(
+                f"{name} differs from {twins[0] if twins else 'another'} in case only, which this "
+                "file system cannot hold",
+                hint="Use the existing name, or keep the store on a case-sensitive disk.",
+            )
         self._files[name] = found = OpenFile(descriptor)
         return found
 

@@ -183,9 +183,14 @@ def writing_errors_told(path: str) -> Iterator[None]:
     try:
         yield
     except (OSError, sqlite3.Error) as error:
-        where = getattr(error, "filename", None) or ""
-        raise StoreUnavailable(
-            f"{path} cannot be written: {where}{': ' if where else ''}"
-            f"{getattr(error, 'strerror', None) or error}",
-            hint="Remove the cause and run it again: it goes on where it stopped.",
-        ) from error
+        raise writing_error(path, error) from error
+
+
+def writing_error(path: str, error: OSError | sqlite3.Error) -> StoreUnavailable:
+    """An error of the system or of SQLite, in the layout's words."""
+    where = getattr(error, "filename", None) or ""
+    return StoreUnavailable(
+        f"{path} cannot be written: {where}{': ' if where else ''}"
+        f"{getattr(error, 'strerror', None) or error}",
+        hint="Remove the cause and run it again: it goes on where it stopped.",
+    )

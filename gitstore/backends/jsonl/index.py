@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import zip_longest
 from pathlib import Path
 
-from gitstore.backends.disk.connections import Connection
+from gitstore.backends.disk.connections import Connection, transaction
 from gitstore.backends.disk.files import file_identity
 from gitstore.backends.jsonl import oddlines
 from gitstore.backends.jsonl.entries import Entry, by_file, line_of
@@ -177,7 +177,8 @@ class Index(EventTable):
         """The first position whose row is not the one that was put in there."""
         position = 0
         while True:
-            rows, sums = self.rows_after(position, _PAGE), self._sums_after(position)
+            with transaction(self.file.get(), "DEFERRED"):  # of one moment: others may be writing
+                rows, sums = self.rows_after(position, _PAGE), self._sums_after(position)
             if not rows and not sums:
                 return
             for row, known in zip_longest(rows, sums):

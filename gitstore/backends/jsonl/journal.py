@@ -56,7 +56,8 @@ class Journal:
         self._salt = b""
         self._first = b""
         self._end = 0
-        self._is_torn = False
+        self._is_uncertain = False
+        self._unsynced = b""
         self.count = 0
         """Events in it, as far as this process knows."""
         self.last = 0
@@ -79,29 +80,31 @@ class Journal:
 
     def has_news(self) -> bool:
         """Whether another process has written to it since this one left the lock."""
-        if self._is_torn or self._read(0, _HEADER_SIZE) != self._first:
+        if self._is_uncertain or self._read(0, _HEADER_SIZE) != self._first:
             return True
         return bool(self._end) and os.pread(self._descriptor, 16, self._end) == self._salt
 
     def append(self, first: int, entries: Sequence[Entry]) -> None:
-        """Make entries durable, from position ``first`` on; ``StoreUnavailable``: none is."""
+        """Make entries durable, from position ``first`` on.
+
+        ``StoreUnavailable``: none is, unless its message says that this is not known.
+        """
         body = b"".join(
             [b"%d\t%b\t%b" % (entry.offset, entry.file.encode(), entry.line) for entry in entries]
         )
         salt = self._salt if self._end else os.urandom(8).hex().encode()
         header = _header(salt, first, len(entries), body)
         try:
-            self._wipe_torn()
             _write_at(self._descriptor, header + body, self._end)
+        except OSError as error:
+            self._is_uncertain = True
+            self._cut()
+            raise self._refused(error) from error
+        try:
             _sync(self._descriptor)
         except OSError as error:
-            self._is_torn = True
-            with contextlib.suppress(OSError):  # tried again before anything else is done
-                self._wipe_torn()
-            raise StoreUnavailable(
-                f"{self._path} cannot be written: {error.strerror}",
-                hint="Nothing was recorded; check free space and permissions, then append again.",
-            ) from error
+            self._is_uncertain = True
+            raise self._taken_back(error, header + body, entries) from error
         if not self._end:
             self._salt, self._first = salt, header
         self._take_over(_HEADER_SIZE + len(body), first, len(entries))
@@ -110,9 +113,9 @@ class Journal:
         """The entries of each whole blob this process does not know of; then it knows them.
 
         All of them at first, and where the journal was begun anew. What is left of a blob that was
-        cut short is wiped, and so is one whose append has failed (``OSError`` where that fails).
+        cut short is wiped. ``OSError`` where the disk takes none of what it failed to take before.
         """
-        self._wipe_torn()
+        self._sync_again()
         if not self._end or self._read(0, _HEADER_SIZE) != self._first:
             self._end = self.count = self.last = 0
             self._first = self._read(0, _HEADER_SIZE)
@@ -128,7 +131,7 @@ class Journal:
 
     def every(self) -> Iterator[list[Entry]]:
         """``news`` from the first blob on."""
-        self._wipe_torn()
+        self._sync_again()
         self._end = 0
         return self.news()
 
@@ -179,11 +182,43 @@ class Journal:
             if os.fstat(self._descriptor).st_size > self._end:
                 _write_at(self._descriptor, bytes(_HEADER_SIZE), self._end)
 
-    def _wipe_torn(self) -> None:
-        """Wipe the header of a blob whose append was told to have failed."""
-        if self._is_torn:
+    def _taken_back(
+        self, error: OSError, blob: bytes, entries: Sequence[Entry]
+    ) -> StoreUnavailable:
+        """Wipe a blob that may or may not be on the disk; gives what to say of its append."""
+        try:
             _write_at(self._descriptor, bytes(_HEADER_SIZE), self._end)
-            self._is_torn = False
+            _sync(self._descriptor)
+        except OSError:
+            self._unsynced = blob
+            ids = entries[0].row.event_id
+            if len(entries) > 1:
+                ids += f" … {entries[-1].row.event_id}"
+            return StoreUnavailable(
+                f"{self._path} cannot be written: {error.strerror}; whether the append is recorded "
+                "is not known",
+                hint="Check the disk, then append again with the same ids, which records nothing "
+                f"twice; this time they were: {ids}.",
+            )
+        return self._refused(error)
+
+    def _refused(self, error: OSError) -> StoreUnavailable:
+        return StoreUnavailable(
+            f"{self._path} cannot be written: {error.strerror}",
+            hint="Nothing was recorded; check free space and permissions, then append again.",
+        )
+
+    def _sync_again(self) -> None:
+        """Bring a blob to the disk that could neither be synced nor wiped, and stands there.
+
+        Not wiped now: whoever had the lock meanwhile took it for recorded.
+        """
+        blob = self._unsynced
+        if blob and self._read(self._end, _HEADER_SIZE) == blob[:_HEADER_SIZE]:
+            _write_at(self._descriptor, blob, self._end)  # what a sync failed on, it leaves out
+            _sync(self._descriptor)
+        self._unsynced = b""
+        self._is_uncertain = False
 
     def _read(self, start: int, size: int) -> bytes:
         return os.pread(self._descriptor, size, start).rstrip(b"\0")
@@ -205,7 +240,6 @@ def _entries(body: bytes, first: int) -> list[Entry]:
 
 
 def _write_at(descriptor: int, content: bytes, offset: int) -> None:
-    view = memoryview(content)
-    while view:
-        written = os.pwrite(descriptor, view, offset)
-        view, offset = view[written:], offset + written
+    written = os.pwrite(descriptor, content, offset)
+    while written < len(content):
+        written += os.pwrite(descriptor, content[written:], offset + written)

@@ -48,7 +48,7 @@ def prepare(parts: Parts, state: LiveState | None) -> None:
         sizes = _sizes(parts)
     if journaled:
         settle(parts)
-    take_in(parts, _unseen(parts, sizes))
+    take_in(parts, unseen(parts, sizes))
 
 
 def state_of(indexes: Folder, index: Index) -> LiveState | None:
@@ -159,7 +159,7 @@ def _check_data(parts: Parts, sizes: Mapping[str, int]) -> None:
             raise StoreCorrupted(f"{name} was cut: it has {size:,} of {known:,} bytes")
 
 
-def _unseen(parts: Parts, sizes: Mapping[str, int]) -> list[str]:
+def unseen(parts: Parts, sizes: Mapping[str, int]) -> list[str]:
     """The data files that have another size than the index tells of."""
     known = parts.index.known_files()
     return [name for name, size in sizes.items() if known.get(name, (0, 0))[0] != size]

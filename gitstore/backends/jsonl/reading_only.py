@@ -11,13 +11,12 @@ import os
 import sqlite3
 import tempfile
 import uuid
-from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
 from gitstore.backends.disk.locks import FileLock
 from gitstore.backends.jsonl.filing import Filing
-from gitstore.backends.jsonl.folders import Folder
+from gitstore.backends.jsonl.folders import Folder, writing_errors_told
 from gitstore.backends.jsonl.former import former_part
 from gitstore.backends.jsonl.index import INDEX, Index
 from gitstore.backends.jsonl.journal import Journal
@@ -32,10 +31,7 @@ from gitstore.backends.jsonl.verifying import check
 from gitstore.backends.jsonl.watching import Watch
 from gitstore.backends.stamping import Stamper
 from gitstore.core.errors import StoreCorrupted, StoreUnavailable
-from gitstore.core.event import RecordedEvent
-from gitstore.core.expected import ExpectedVersion
 from gitstore.core.findings import Progress, VerifyReport, silent
-from gitstore.core.idempotence import Proposal
 
 LOCK = ".lock"
 _HINT = "Open it once where it can be written to, or make a copy of the directory and open that."
@@ -71,12 +67,13 @@ class ReadOnlyJsonlStore(JsonlEventStore):
     @classmethod
     def at(cls, where: Path) -> ReadOnlyJsonlStore:
         """Open the layout at ``where``, in which nothing may be written."""
-        scratch = tempfile.TemporaryDirectory(prefix="jsonl-index-", ignore_cleanup_errors=True)
-        try:
-            return cls(_parts(where, Path(scratch.name)), scratch)
-        except BaseException:
-            scratch.cleanup()
-            raise
+        with writing_errors_told(f"the temporary index of {where}"):
+            scratch = tempfile.TemporaryDirectory(prefix="jsonl-index-", ignore_cleanup_errors=True)
+            try:
+                return cls(_parts(where, Path(scratch.name)), scratch)
+            except BaseException:
+                scratch.cleanup()
+                raise
 
     def verify(
         self, *, repair: bool = False, deep: bool = False, progress: Progress | None = None
@@ -93,10 +90,7 @@ class ReadOnlyJsonlStore(JsonlEventStore):
             self._parts.close()
             self._scratch.cleanup()
 
-    def _append(
-        self, proposals: list[Proposal], expected: Mapping[str, ExpectedVersion]
-    ) -> list[RecordedEvent]:
-        del proposals, expected
+    def _check_writable(self) -> None:
         self._check_open()
         raise self._refused()
 

@@ -20,7 +20,7 @@ def record(parts: Parts, entries: Sequence[Entry], *, stand: bool = False) -> No
 
     ``stand``: their lines stand in the data files already.
 
-    ``StoreUnavailable``: nothing was recorded. Once they are in the journal they are, whatever
+    ``StoreUnavailable`` as in ``Journal.append``. Once they are in the journal they are, whatever
     happens to the files: these are then behind, and the next who comes brings them on.
     """
     parts.journal.append(entries[0].row.position, entries)

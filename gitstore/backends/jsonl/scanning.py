@@ -8,6 +8,7 @@ beginning.
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -35,11 +36,14 @@ def known_start(descriptor: int, known: Known) -> Known:
     return known
 
 
-def whole_lines(descriptor: int, file: str, known: Known = NOTHING) -> Iterator[Line]:
+def whole_lines(
+    descriptor: int, file: str, known: Known = NOTHING, to: int = sys.maxsize
+) -> Iterator[Line]:
     r"""The lines after ``known`` that have their line feed, blank ones too, with empty texts.
 
-    ``file``: its name for the lines. A last line without ``\n`` is being written, or was cut short:
-    it is not given. Of a line longer than ``MAX_LINE`` only the beginning is.
+    ``file``: its name for the lines; ``to``: the offset where the last of them must end. A last
+    line without ``\n`` is being written, or was cut short: it is not given. Of a line longer than
+    ``MAX_LINE`` only the beginning is.
     """
     number, offset = known.lines, known.size
     with os.fdopen(os.dup(descriptor), "rb", _CHUNK) as stream:
@@ -55,6 +59,8 @@ def whole_lines(descriptor: int, file: str, known: Known = NOTHING) -> Iterator[
                 else:
                     return
             elif not text.endswith(b"\n"):
+                return
+            if offset + length > to:
                 return
             number += 1
             yield Line(file, number, strip_line(text, number), offset, length)

@@ -20,7 +20,7 @@ from gitstore.backends.jsonl.preparing import is_current, keep_up
 from gitstore.backends.jsonl.recovery import bring_up, settle
 from gitstore.backends.jsonl.takingin import take_in
 from gitstore.backends.jsonl.verifying import verify
-from gitstore.backends.jsonl.writing import Writer
+from gitstore.backends.jsonl.writing import Appended, Writer
 from gitstore.backends.stamping import Stamper
 from gitstore.backends.table.reading import Reader
 from gitstore.core.base import BaseEventStore
@@ -83,8 +83,9 @@ class JsonlEventStore(BaseEventStore):
         return indexes / what if is_writable(indexes) else None
 
     def append(self, event: DomainEvent, expected_version: ExpectedVersion = ANY) -> RecordedEvent:
-        proposals = [Proposal.of(one) for one in self._checked([event])]
-        return self._append(proposals, {event.stream_id: expected_version})[0]
+        proposal = Proposal.of(*self._checked([event]))
+        self._check_writable()
+        return self._deliver(self._writer.append(proposal, expected_version))[0]
 
     def append_many(
         self,
@@ -206,13 +207,10 @@ class JsonlEventStore(BaseEventStore):
     def _append(
         self, proposals: list[Proposal], expected: Mapping[str, ExpectedVersion]
     ) -> list[RecordedEvent]:
-        self._check_open()
-        if not self._takes_events:
-            raise StoreUnavailable(
-                f"{self._parts.where} holds a part of another store's history, and takes no events",
-                hint="Append to the store it was exported from, and export again.",
-            )
-        appended = self._writer.append(proposals, expected)
+        self._check_writable()
+        return self._deliver(self._writer.append_many(proposals, expected))
+
+    def _deliver(self, appended: Appended) -> list[RecordedEvent]:
         if appended.is_new:
             self._subscriptions.deliver()
         return appended.events
@@ -239,6 +237,14 @@ class JsonlEventStore(BaseEventStore):
             raise StoreUnavailable(
                 "this store was opened before a fork, in the parent process",
                 hint="Open the store again in this process.",
+            )
+
+    def _check_writable(self) -> None:
+        self._check_open()
+        if not self._takes_events:
+            raise StoreUnavailable(
+                f"{self._parts.where} holds a part of another store's history, and takes no events",
+                hint="Append to the store it was exported from, and export again.",
             )
 
 

@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from itertools import chain, repeat
+from typing import NamedTuple
 
 from gitstore.backends.jsonl.comparing import NOWHERE, Comparison, Oddity
+from gitstore.backends.jsonl.filing import BY_STREAM_FILE
 from gitstore.backends.jsonl.index import INDEX
 from gitstore.backends.jsonl.layout import (
     BY_STREAM,
@@ -23,7 +26,7 @@ from gitstore.backends.jsonl.layout import (
 )
 from gitstore.backends.jsonl.layoutreading import LayoutReader
 from gitstore.backends.jsonl.parts import Parts
-from gitstore.backends.jsonl.preparing import keep_up, make_anew
+from gitstore.backends.jsonl.preparing import keep_up, make_anew, unseen
 from gitstore.backends.jsonl.recovery import bring_up, settle
 from gitstore.backends.jsonl.takingin import take_in
 from gitstore.backends.table.schema import Row
@@ -43,52 +46,80 @@ def verify(
 ) -> VerifyReport:
     """Look at all files of the layout, and mend them where ``repair`` says so.
 
-    ``deep``: SQLite's own look at ``index.db`` too is the slow one. Nobody writes meanwhile.
+    ``deep``: SQLite's own look at ``index.db`` too is the slow one. Others write meanwhile, unless
+    damage is found: then all is looked at again without them, and mended.
     """
     tell = progress or silent
-    with parts.lock.held():
-        # Before a repair to the full: what trusts a damaged index would lose events.
-        found = list(_check_all(parts, tell, deep=deep or repair))
-        repaired: list[Finding] = []
-        if repair and any(finding.repairable for finding in found):
-            make_anew(parts, _error(found))
-            left = list(_check_all(parts, tell, deep=True))
-            repaired = [finding for finding in found if finding not in left]
-            found = left
-        events, streams = parts.index.counts()
-        return VerifyReport(tuple(found), events, streams, repaired=tuple(repaired))
+    # Before a repair to the full: what trusts a damaged index would lose events.
+    found = list(_look(parts, tell, parts.lock, deep=deep or repair))
+    repaired: list[Finding] = []
+    if any(finding.repairable for finding in found):
+        with parts.lock.held():
+            found = list(_look(parts, tell, nullcontext(), deep=deep or repair))
+            if repair and any(finding.repairable for finding in found):
+                make_anew(parts, _error(found))
+                left = list(_look(parts, tell, nullcontext(), deep=True))
+                repaired = [finding for finding in found if finding not in left]
+                found = left
+    events, streams = parts.index.counts()
+    return VerifyReport(tuple(found), events, streams, repaired=tuple(repaired))
 
 
-def _check_all(parts: Parts, tell: Progress, *, deep: bool) -> Iterator[Finding]:
-    """Bring everything up, then ``check``."""
-    try:
-        keep_up(parts)
-        bring_up(parts)
-        if not any(parts.index.damage()):
-            with LayoutReader(parts.where) as reader:
-                take_in(parts, [name for name, _ in reader.data_files()])
-            settle(parts)
-    except StoreCorrupted as error:
-        yield _of_table(str(error))
-    else:
-        yield from check(parts, tell, deep=deep)
+def _look(
+    parts: Parts, tell: Progress, lock: AbstractContextManager[None], *, deep: bool
+) -> Iterator[Finding]:
+    """Bring everything up, under ``lock``, and hold files and indexes against each other."""
+    with LayoutReader(parts.where) as reader:
+        try:
+            with lock:
+                keep_up(parts)
+                bring_up(parts)
+            damage = list(parts.index.damage(deep=deep))
+            if not damage:
+                with lock:
+                    keep_up(parts)
+                    take_in(parts, unseen(parts, dict(reader.data_files())))
+                    settle(parts)
+                    extent = _Extent.of(parts, reader, tell)
+        except StoreCorrupted as error:
+            damage = [str(error)]
+        if damage:
+            yield from map(_of_table, damage)  # it is what all else is held against
+        else:
+            yield from _of_files(parts.index, reader, extent, tell)
 
 
 def check(parts: Parts, tell: Progress, *, deep: bool) -> Iterator[Finding]:
     """Hold files and indexes against each other, as they are."""
     damage = list(parts.index.damage(deep=deep))
     yield from map(_of_table, damage)
-    if damage:
-        return  # it is what all else is held against
-    with LayoutReader(parts.where) as reader:
-        comparison = Comparison(parts.index, reader, tell)
-        odd = list(_some(comparison.oddities()))
-        lost = _lost(comparison)
-        yield from (_of_line(each, each.line.file in lost) for each in odd)
-        for file, (row, count) in lost.items():
-            yield _of_lost(file, row, count)
-        if not lost:
-            yield from _of_indexes(parts.index, reader, comparison, tell)
+    if not damage:
+        with LayoutReader(parts.where) as reader:
+            yield from _of_files(parts.index, reader, _Extent.of(parts, reader, tell), tell)
+
+
+class _Extent(NamedTuple):
+    """What is looked at: all that is there at a moment; ``listed``: bytes of ``by-stream.idx``."""
+
+    comparison: Comparison
+    listed: int
+
+    @classmethod
+    def of(cls, parts: Parts, reader: LayoutReader, tell: Progress) -> _Extent:
+        """All that is there."""
+        return cls(Comparison(parts.index, reader, tell), parts.filing.open(BY_STREAM_FILE).size())
+
+
+def _of_files(
+    table: EventTable, reader: LayoutReader, extent: _Extent, tell: Progress
+) -> Iterator[Finding]:
+    odd = list(_some(extent.comparison.oddities()))
+    lost = _lost(extent.comparison)
+    yield from (_of_line(each, each.line.file in lost) for each in odd)
+    for file, (row, count) in lost.items():
+        yield _of_lost(file, row, count)
+    if not lost:
+        yield from _of_indexes(table, reader, extent, tell)
 
 
 def _error(found: Sequence[Finding]) -> StoreCorrupted:
@@ -140,10 +171,11 @@ def _of_lost(file: str, row: Row, count: int) -> Finding:
 
 
 def _of_indexes(
-    table: EventTable, reader: LayoutReader, comparison: Comparison, tell: Progress
+    table: EventTable, reader: LayoutReader, extent: _Extent, tell: Progress
 ) -> Iterator[Finding]:
     """``by-stream.idx`` line for line; of the others, whether they are what they should be."""
-    listed = chain(reader.index_lines(), repeat(b""))
+    comparison = extent.comparison
+    listed = chain(_up_to(extent.listed, reader.index_lines()), repeat(b""))
     expected: dict[str, int] = {}
     is_right = True
     for row in _rows(table, comparison.last, tell):
@@ -166,6 +198,15 @@ def _of_indexes(
         if _checksum(reader, name, comparison.last) != checksum:
             what = "does not list the events of its type as they stand"
             yield Finding("index", what, repairable=True, place=name)
+
+
+def _up_to(size: int, lines: Iterable[bytes]) -> Iterator[bytes]:
+    """The first ``size`` bytes of lines."""
+    for line in lines:
+        if size <= 0:
+            return
+        yield line[:size]
+        size -= len(line)
 
 
 def _rows(table: EventTable, last: int, tell: Progress) -> Iterator[Row]:

@@ -7,6 +7,9 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from gitstore.backends.jsonl import journal as journaling
 from gitstore.backends.opening import open_store
 from gitstore.core.base import BaseEventStore
 from gitstore.core.event import DomainEvent
@@ -60,3 +63,22 @@ def filled(
         for number in range(1, count + 1):
             store.append(event(number, f"task-{number % streams + 1}"))
         return recorded(store)
+
+
+class BrokenDisk:
+    """A disk on which the journal is: it syncs nothing, and takes so many writes yet."""
+
+    def __init__(self, patch: pytest.MonkeyPatch, *, good_writes: int) -> None:
+        self._left = good_writes
+        self._write = journaling._write_at
+        patch.setattr(journaling, "_sync", self._fail)
+        patch.setattr(journaling, "_write_at", self._write_some)
+
+    def _write_some(self, descriptor: int, content: bytes, offset: int) -> None:
+        self._left -= 1
+        if self._left < 0:
+            self._fail(descriptor)
+        self._write(descriptor, content, offset)
+
+    def _fail(self, descriptor: int) -> None:
+        raise OSError(5, "Input/output error")

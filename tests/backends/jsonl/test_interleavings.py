@@ -12,9 +12,10 @@ import pytest
 from gitstore.backends.jsonl.filing import Filing
 from gitstore.backends.jsonl.journal import Journal
 from gitstore.backends.jsonl.store import JsonlEventStore
-from gitstore.core.errors import WrongExpectedVersion
+from gitstore.core.errors import StoreUnavailable, WrongExpectedVersion
 from gitstore.core.expected import NO_STREAM
 from gitstore.testing.support import T0, happened, ids, named, positions, versions
+from tests.backends.jsonl.support import BrokenDisk
 
 FILE = "2026-11-23/task-1.jsonl"
 
@@ -85,6 +86,22 @@ def test_two_writers_take_turns(
         one.append(happened("task-1"), NO_STREAM)
     assert versions(other.read_stream("task-1")) == list(range(1, 21))
     assert check(place) == [f"id-{n}" for n in range(20)]
+
+
+def test_an_append_in_doubt_is_tried_again(
+    stores: tuple[JsonlEventStore, JsonlEventStore], place: Path
+) -> None:
+    """With its id it is recorded once, whoever has taken it for recorded meanwhile."""
+    one, other = stores
+    one.append(named("task-1", "id-0"))
+    with pytest.MonkeyPatch.context() as patch:
+        BrokenDisk(patch, good_writes=1)
+        with pytest.raises(StoreUnavailable, match="not known") as error:
+            one.append(happened("task-1"))
+    event_id = error.value.hint.split(": ")[-1].rstrip(".")
+    other.append(named("task-1", "id-2"))
+    assert one.append(happened("task-1", id=event_id)).position == 2
+    assert check(place) == ["id-0", event_id, "id-2"]
 
 
 def test_what_a_writer_left_in_the_journal_is_recorded(

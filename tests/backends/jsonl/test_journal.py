@@ -12,6 +12,7 @@ from gitstore.backends.jsonl.folders import Folder
 from gitstore.backends.jsonl.journal import JOURNAL, Journal
 from gitstore.backends.table.schema import Row
 from gitstore.core.errors import StoreUnavailable
+from tests.backends.jsonl.support import BrokenDisk
 
 
 def entries(first: int, count: int = 1) -> list[Entry]:
@@ -141,6 +142,56 @@ def test_a_failed_append_leaves_nothing(
     assert read(folder) == [1]
     journal.append(2, entries(2))
     assert read(folder) == [1, 2]
+
+
+def test_an_append_that_cannot_be_taken_back_is_in_doubt(
+    journal: Journal, folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The error says that nothing is known, and gives the ids with which to try again.
+
+    Where it stands, it counts for everybody alike.
+    """
+    journal.append(1, entries(1))
+    with monkeypatch.context() as patch:
+        BrokenDisk(patch, good_writes=1)
+        with pytest.raises(StoreUnavailable, match="not known") as error:
+            journal.append(2, entries(2, 2))
+    assert "id-2 … id-3" in error.value.hint
+    assert journal.has_news()
+    assert read(folder) == [1, 2, 3]
+    assert positions(journal.news()) == [2, 3]
+    assert not journal.has_news()
+
+
+def test_what_is_in_doubt_counts_once_the_disk_has_it(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody goes on from an event that the disk does not take."""
+    with monkeypatch.context() as patch:
+        BrokenDisk(patch, good_writes=1)
+        with pytest.raises(StoreUnavailable, match="not known"):
+            journal.append(1, entries(1))
+        with pytest.raises(OSError, match="Input/output"):
+            list(journal.news())
+    assert positions(journal.news()) == [1]
+
+
+def test_a_failed_append_takes_nothing_from_others(
+    journal: Journal, folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What another process writes to the same place meanwhile is not wiped."""
+    journal.append(1, entries(1))
+    other = Journal(folder)
+    with monkeypatch.context() as patch:
+        BrokenDisk(patch, good_writes=0)
+        with pytest.raises(StoreUnavailable, match="cannot be written"):
+            journal.append(2, entries(2))
+    assert positions(other.news()) == [1]
+    other.append(2, entries(2, 3))
+    other.close()
+    assert positions(journal.news()) == [2, 3, 4]
+    journal.append(5, entries(5))
+    assert read(folder) == [1, 2, 3, 4, 5]
 
 
 def test_a_removed_journal_is_noticed(journal: Journal, folder: Folder, tmp_path: Path) -> None:

@@ -8,8 +8,19 @@ from pathlib import Path
 
 import pytest
 
+from gitstore.backends.disk.locks import FileLock
 from gitstore.core.findings import Finding
-from tests.backends.jsonl.support import DAY, FILE, Recorded, event, filled, line, opened, recorded
+from tests.backends.jsonl.support import (
+    DAY,
+    FILE,
+    Recorded,
+    append_by_shell,
+    event,
+    filled,
+    line,
+    opened,
+    recorded,
+)
 
 
 @pytest.fixture
@@ -189,3 +200,42 @@ def test_a_line_is_believed_and_not_a_damaged_index(
         assert recorded(store) == before
         assert [r.event.data for r in store.read_all()] == [{"n": n} for n in range(1, 6)]
     assert (where / FILE).read_bytes() == content
+
+
+def test_others_write_while_it_looks(where: Path, before: Recorded) -> None:
+    """Whoever appends need not wait for it, whatever it is at, and none of that is a finding."""
+    looked_at: set[str] = set()
+
+    def write(what: str, done: int, _: int) -> None:
+        looked_at.add(what)
+        number = 100 + len(before) + done % 1_000 + len(looked_at)
+        writer.append(event(number, f"new-{number}", type=f"Type{number}"))
+        writer.append(event(number + 400, id=f"id-{number}-again"))
+        append_by_shell(where / f"{DAY}/other.jsonl", line(number + 2_000, None, "other"))
+
+    with opened(where) as store, opened(where) as writer:
+        report = store.verify(progress=write)
+        assert (report.ok, report.findings) == (True, ())
+        assert looked_at == {"Checking lines", "Checking indexes"}
+        writer.verify()
+        assert {r.position for r in store.read_all()} > {position for position, *_ in before}
+
+
+def test_what_is_damaged_is_looked_at_without_others(where: Path, before: Recorded) -> None:
+    """What is told of damage is exact: nobody writes while that is found out."""
+    file = where / FILE
+    file.write_bytes(changed(file.read_bytes()))
+    waited: list[bool] = []
+
+    def look(*_: object) -> None:
+        lock = FileLock(where / "indexes/.lock")
+        waited.append(not lock.try_acquire())
+        if not waited[-1]:
+            lock.release()
+        lock.close()
+
+    with opened(where) as store:
+        assert not store.verify(progress=look).ok
+    assert before
+    assert waited[0] is False
+    assert waited[-1] is True
