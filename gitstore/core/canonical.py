@@ -97,6 +97,19 @@ def encode_own(value: JSON) -> bytes:
     return _STRING_OR_EXPONENT.sub(_one_form, text) if _MAY_HOLD_EXPONENT(text) else text
 
 
+def same(one: JSON, other: JSON) -> bool:
+    """Whether two values that were read from JSON have equal canonical bytes.
+
+    To Python, ``1`` and ``1.0`` and ``True`` are equal too.
+    """
+    return orjson.dumps(one, None, _OPTIONS) == orjson.dumps(other, None, _OPTIONS)
+
+
+def size_of(value: JSON) -> int:
+    """The bytes of a value that was read from JSON, but for the form of its floats."""
+    return len(orjson.dumps(value))
+
+
 def _check_depth(text: bytes, value: JSON, what: str, most: int) -> None:
     # The brackets of a text are soon counted, and at most as many can be inside each other.
     if text.count(b"[") + text.count(b"{") > most and _depth(value) > most:

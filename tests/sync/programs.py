@@ -16,7 +16,8 @@ import gitstore
 from gitstore.backends.jsonl import layoutwriting
 from gitstore.core.event import DomainEvent
 from gitstore.sync import copying
-from gitstore.sync.exporting import export_events, export_layout, follow_layout, whole_file
+from gitstore.sync.exporting import export_events, whole_file
+from gitstore.sync.layouts import export_layout, follow_layout
 
 
 def start(*arguments: object, **options: Any) -> subprocess.Popen[str]:

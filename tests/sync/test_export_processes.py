@@ -17,8 +17,9 @@ import pytest
 
 import gitstore
 from gitstore.core.errors import EventStoreError
-from gitstore.sync.exporting import export_events, export_layout, whole_file
+from gitstore.sync.exporting import export_events, whole_file
 from gitstore.sync.importing import LayoutSource, import_events
+from gitstore.sync.layouts import export_layout
 from tests.sync import programs
 from tests.sync.support import event, exported, refs, several, tree
 

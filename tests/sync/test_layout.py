@@ -21,7 +21,8 @@ from gitstore.backends.jsonl.layout import is_day, parse_index_line
 from gitstore.core.base import BaseEventStore
 from gitstore.core.errors import StoreUnavailable, UnsupportedFormat
 from gitstore.core.event import DomainEvent
-from gitstore.sync.exporting import ExportSummary, export_layout
+from gitstore.sync.exporting import ExportSummary
+from gitstore.sync.layouts import export_layout
 from tests.sync.support import START, event, exported, memory_store, several, tree
 
 

@@ -11,7 +11,8 @@ import pytest
 from gitstore.backends.git.store import GitEventStore
 from gitstore.backends.jsonl.folders import Folder
 from gitstore.core.errors import StoreCorrupted
-from gitstore.sync.exporting import export_events, export_layout, follow_layout
+from gitstore.sync.exporting import export_events
+from gitstore.sync.layouts import export_layout, follow_layout
 from tests.backends.git.rebasing import noted, rebase
 from tests.backends.git.witness import reopen
 

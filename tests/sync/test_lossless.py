@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 import gitstore
 from gitstore.core.base import BaseEventStore
 from gitstore.core.event import DomainEvent
-from gitstore.sync.exporting import export_events, export_layout
+from gitstore.sync.exporting import export_events
 from gitstore.sync.forms import CLOUDEVENTS, JSONL, Form
 from gitstore.sync.importing import LayoutSource, Source, import_events
+from gitstore.sync.layouts import export_layout
 from tests.sync.support import exported, histories, memory_store, refs, tree
 
 Way = Callable[[BaseEventStore, Path], Source | LayoutSource]

@@ -12,9 +12,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, repeat
 
 from gitstore.backends.jsonl.comparing import NOWHERE, Comparison, Oddity
-from gitstore.backends.jsonl.index import INDEX
 from gitstore.backends.jsonl.layout import (
     BY_STREAM,
+    INDEX,
     INDEXES,
     data_file,
     index_files,
