@@ -104,26 +104,28 @@ class _Exporting:
         self._filters = filters
         self.tell = tell
         self._unnoted = 0
+        self._proved: tuple[Proved, str] | None = None
         self.copying = self._begun()
 
     def catch_up(self, stop: threading.Event) -> ExportSummary:
         """Write what the layout lacks, or make it anew where its events have other places now."""
         try:
             done = self.copying.run(stop)
+            summary = ExportSummary(done.events, done.position)
         except StoresDiffer as error:
             self._check_replaceable(error)
-            return self._made_anew(stop)
-        self._unnoted += done.events
+            summary = self._made_anew(stop)
+        self._proved = self.copying.proved, self.copying.target_id
+        self._unnoted += summary.events
         if self._unnoted >= _NOTE_EVERY:
             self.note()
-        return ExportSummary(done.events, done.position)
+        return summary
 
     def note(self) -> None:
         """Note in the layout how far both were found to say the same."""
-        proved = self.copying.proved
-        if proved.through or proved.position:
-            source = Source(self._store.store_id, **asdict(proved))
-            self._layout.note_source(source, self.copying.target_id)
+        if self._proved is not None:
+            proved, target_id = self._proved
+            self._layout.note_source(Source(self._store.store_id, **asdict(proved)), target_id)
         self._unnoted = 0
 
     def _begun(self) -> Copying:

@@ -61,7 +61,7 @@ def state_of(where: Path, root: Folder, indexes: Folder, index: Index) -> LiveSt
     """
     state = _state_of(indexes, index)
     if state is not None and state.replacing:
-        _LOG.warning("%s: the layout made anew takes its place", where)
+        _LOG.info("%s: the layout made anew takes its place", where)
         return finish(where, root, indexes, state)
     return state
 

@@ -157,7 +157,9 @@ class JsonlEventStore(BaseEventStore):
     ) -> Iterator[RecordedEvent]:
         wanted = EventFilter.of(types, streams, categories, users, correlations, since, until)
         self._check_open()
-        return self._numbered().all(wanted, after_position, limit, backwards=backwards)
+        return self._numbered(after_position).all(
+            wanted, after_position, limit, backwards=backwards
+        )
 
     def follow(
         self,
@@ -176,7 +178,7 @@ class JsonlEventStore(BaseEventStore):
         wanted = EventFilter.of(types, streams, categories, users, correlations, since, until)
         self._check_open()
         end = stop or threading.Event()
-        return self._numbered().follow(wanted, after_position, end, self._closed)
+        return self._numbered(after_position).follow(wanted, after_position, end, self._closed)
 
     def streams(self, category: str | None = None) -> Iterator[str]:
         self._check_open()
@@ -266,13 +268,15 @@ class JsonlEventStore(BaseEventStore):
                     take_in(parts, changed)
                 bring_up(parts)
 
-    def _numbered(self) -> Reader:
+    def _numbered(self, after_position: int) -> Reader:
         """A reader by position; ``ForeignCheckpoint`` ends it where these come to be others."""
-        begun = self._parts.state.store_id
+        begun = self._parts.state.store_id if after_position > 0 else None
 
         def look() -> None:
+            nonlocal begun
             self._look()
             now = self._parts.state.store_id
+            begun = begun or now
             if now != begun:
                 why = "the store was made anew while it was read, and has other positions"
                 raise ForeignCheckpoint(now, begun, why=why)

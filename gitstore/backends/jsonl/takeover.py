@@ -49,9 +49,9 @@ def finish(where: Path, root: Folder, indexes: Folder, state: LiveState) -> Live
             if new.size(INDEX) is not None:  # the last to be moved
                 _move_data(where, aside, root)
                 put_in_place(new, indexes)
+        indexes.remove(ANEW)
     done = replace(state, replacing=False)
     done.save(indexes)
-    indexes.remove(ANEW)
     return done
 
 
