@@ -20,7 +20,7 @@ ADDRESSES = {
     "jsonl": "jsonl:{}/events",
     "git": "git:{}/events.git",
 }
-EXAMPLES = {"memory": 30, "sqlite": 15, "jsonl": 8, "git": 8}
+EXAMPLES = {"memory": 30, "sqlite": 15, "jsonl": 4, "git": 8}
 """Histories for each law; in a git store one takes 0.2 s."""
 
 # It ends with the first difference; what is drawn depends on the modules that are loaded, so that
@@ -91,7 +91,7 @@ class MemoryAndBroken(MemoryAndSqlite):
 TestMemoryAndSqlite = MemoryAndSqlite.TestCase
 TestMemoryAndSqlite.settings = settings(max_examples=60, stateful_step_count=30)
 TestMemoryAndJsonl = MemoryAndJsonl.TestCase
-TestMemoryAndJsonl.settings = settings(max_examples=16, stateful_step_count=30)
+TestMemoryAndJsonl.settings = settings(max_examples=10, stateful_step_count=30)
 TestMemoryAndGit = MemoryAndGit.TestCase
 TestMemoryAndGit.settings = settings(max_examples=16, stateful_step_count=30)
 
