@@ -28,6 +28,7 @@ from gitstore.core.event import DomainEvent, RecordedEvent
 from gitstore.core.findings import Progress, silent
 from gitstore.sync.batches import CHUNK, batches
 from gitstore.sync.exporting import whole_history
+from gitstore.sync.readback import Written
 
 _REPORT_EVERY = 1_000
 _REBASED = "A rebase gave events of the source other places since: copy it to a new place."
@@ -220,27 +221,43 @@ class Copying:
         ``StaleCheckpoint`` where a rebase came between.
         """
         self._check_live(self._position)
-        written = self._position
+        written, bytes_of = self._position, Written()
         try:
             for batch in batches(_sized(self._compared(last)), CHUNK):
                 self._check_live(batch[-1].position)
                 self._append(batch)
                 written = batch[-1].position
+                bytes_of.add(batch)
                 self.tell("Copying", written, max(written, last))
                 yield batch
                 if stop.is_set():
                     break
-            self._prove(written, last)
+            self._prove(bytes_of, written, last)
         except (StoresDiffer, DuplicateEventId, WrongExpectedVersion):
             self._check_live(written)
             raise
         self._check_live(written)
 
-    def _prove(self, written: int, last: int) -> None:
+    def _prove(self, bytes_of: Written, written: int, last: int) -> None:
+        """Read back what was written; event by event where it is not the same as a whole."""
         if written > self._position:
+            self._read_back(bytes_of, written, last)
             lacking = next(self._compared(last), None)
             if self._position < written:
                 raise StoresDiffer(lacking, None, self._position)
+
+    def _read_back(self, bytes_of: Written, written: int, last: int) -> None:
+        begun = self._position
+
+        def tell(count: int) -> None:
+            if count % _REPORT_EVERY == 0:
+                self.tell("Comparing", min(begun + count, written), max(written, last))
+
+        theirs = bytes_of.last_of(self._target.read_all(self._their_position), tell)
+        if theirs is not None:
+            self._position = self._last = written
+            self._their_position = theirs.position
+            self._checked += bytes_of.count
 
     def _compared(self, last: int) -> Iterator[RecordedEvent]:
         """Go over what the target has; then gives what comes after that in the source.
