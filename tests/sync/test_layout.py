@@ -259,6 +259,30 @@ def test_a_layout_with_events_of_its_own_is_not_written_to(
     assert lines_of(where) == before
 
 
+FORMER = Path(__file__).parents[1] / "backends/jsonl/former"
+
+
+def test_a_layout_of_a_former_version_goes_on(tmp_path: Path, where: Path) -> None:
+    """What it has is compared, and only what is new is written."""
+    shutil.copytree(FORMER, where)
+    with gitstore.open_store(f"jsonl:{shutil.copytree(FORMER, tmp_path / 'read')}") as given:
+        events = [recorded.event for recorded in given.read_all()]
+    with memory_store([*events, event(99)]) as source:
+        assert export_layout(source, where).events == 1
+        export_layout(source, where.with_name("whole"))
+    assert lines_of(where) == lines_of(where.with_name("whole"))
+
+
+def test_a_former_layout_that_is_half_of_two_is_refused(store: BaseEventStore, where: Path) -> None:
+    """It was killed while it replaced the files of one by those of the other."""
+    shutil.copytree(FORMER, where)
+    state = where / "indexes/state.json"
+    state.write_text(json.dumps({**json.loads(state.read_text()), "replacing": True}))
+    with pytest.raises(StoreUnavailable, match="killed while") as caught:
+        export_layout(store, where)
+    assert "remove this layout" in caught.value.hint
+
+
 def test_a_store_is_not_exported_into_itself(where: Path) -> None:
     """It has all of that already."""
     with gitstore.open_store(f"jsonl:{where}") as opened:

@@ -15,7 +15,8 @@ from gitstore.backends.git.store import GitEventStore
 from gitstore.backends.jsonl.folders import Folder
 from gitstore.backends.jsonl.layout import ANEW
 from gitstore.backends.jsonl.store import JsonlEventStore
-from gitstore.core.errors import StoreCorrupted
+from gitstore.core.errors import ForeignCheckpoint, StoreCorrupted, StoreUnavailable
+from gitstore.sync.copying import StoresDiffer
 from gitstore.sync.exporting import export_events
 from gitstore.sync.layouts import export_layout, follow_layout
 from tests.backends.git.rebasing import noted, rebase
@@ -164,6 +165,49 @@ def test_lines_of_others_stay(store: GitEventStore, tmp_path: Path) -> None:
     export_layout(store, tmp_path / "layout")
     (wanted,) = (fresh(store, tmp_path / "fresh")[str(path.relative_to(tmp_path / "layout"))],)
     assert path.read_bytes() == wanted + b'somebody\'s\n{"id":"torn\n'
+
+
+def test_a_layout_of_a_part_is_made_anew_too(store: GitEventStore, tmp_path: Path) -> None:
+    """With the same filters, as one of that part."""
+    export_layout(store, tmp_path / "layout", streams="task-1")
+    diverge(store)
+    export_layout(store, tmp_path / "layout", streams="task-1")
+    export_layout(store, tmp_path / "fresh", streams="task-1")
+    assert lines_of(tmp_path / "layout") == lines_of(tmp_path / "fresh")
+    with pytest.raises(StoreUnavailable, match="other filters"):
+        export_layout(store, tmp_path / "layout")
+
+
+def test_nothing_is_replaced_that_would_be_lost(store: GitEventStore, tmp_path: Path) -> None:
+    """An event of the layout's own, before the rebase or after it: the histories differ."""
+    export_layout(store, tmp_path / "layout")
+    with JsonlEventStore.open(tmp_path / "layout") as layout:
+        layout.append(noted("task-9", "its own", 1))
+    before = lines_of(tmp_path / "layout")
+    diverge(store)
+    with pytest.raises(StoresDiffer, match=r"task-9@1 .* the source has not"):
+        export_layout(store, tmp_path / "layout")
+    assert lines_of(tmp_path / "layout") == before
+    assert not (tmp_path / "layout/indexes" / ANEW).exists()
+
+
+def test_who_has_it_open_sees_it_made_anew(store: GitEventStore, tmp_path: Path) -> None:
+    """With another id, so that checkpoints of before are refused; a reader on the way is told."""
+    export_layout(store, tmp_path / "layout")
+    with JsonlEventStore.open(tmp_path / "layout") as layout:
+        former, checkpoint = layout.store_id, layout.checkpoint()
+        following = layout.follow(4)
+        assert next(following).position == 5
+        diverge(store)
+        export_layout(store, tmp_path / "layout")
+        with pytest.raises(ForeignCheckpoint, match="made anew"):
+            list(following)
+        assert layout.last_position() == 10
+        assert layout.store_id != former
+        with pytest.raises(ForeignCheckpoint):
+            layout.resume(checkpoint)
+        assert layout.append(noted("task-8", "goes on", 1)).position == 11
+        assert layout.verify().findings == ()
 
 
 def test_a_follower_goes_over_a_rebase(store: GitEventStore, tmp_path: Path) -> None:
