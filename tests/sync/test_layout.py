@@ -212,6 +212,12 @@ def test_a_directory_with_something_else_is_refused(store: BaseEventStore, where
     assert "import" in caught.value.hint
     assert tree(where) == {"mine": b"mine"}
     (where / "mine").unlink()
+    (where / "indexes").mkdir()
+    (where / "indexes/mine").write_text("mine")
+    with pytest.raises(StoreUnavailable, match="holds something that is no event store"):
+        export_layout(store, where)
+    assert tree(where) == {"indexes/mine": b"mine"}
+    shutil.rmtree(where / "indexes")
     assert export_layout(store, where).events == 12
 
 
