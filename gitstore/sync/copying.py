@@ -19,6 +19,7 @@ from gitstore.core.checkpoint import Checkpoint
 from gitstore.core.errors import (
     DuplicateEventId,
     EventStoreError,
+    ForeignCheckpoint,
     PartialDuplicate,
     StaleCheckpoint,
     WrongExpectedVersion,
@@ -27,6 +28,7 @@ from gitstore.core.event import DomainEvent, RecordedEvent
 from gitstore.core.findings import Progress, silent
 from gitstore.sync.batches import CHUNK, batches
 from gitstore.sync.exporting import whole_history
+from gitstore.sync.readback import Written
 
 _REPORT_EVERY = 1_000
 _REBASED = "A rebase gave events of the source other places since: copy it to a new place."
@@ -56,6 +58,21 @@ class StoresDiffer(EventStoreError):
         self.reason = _difference(source, target)
         message = f"the histories differ after position {position:,}: {self.reason}"
         super().__init__(message, hint=hint)
+
+
+@dataclass(frozen=True, slots=True)
+class Proved:
+    """How far two stores were found to say the same.
+
+    - ``position``: of the source, what it has up to there is in the target; ``epoch``: at that one.
+    - ``last``: the position in the source of the last event that both have, and ``through`` its
+      position in the target; 0 without any.
+    """
+
+    epoch: int = 0
+    position: int = 0
+    last: int = 0
+    through: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +110,7 @@ def copy(
     anything is written if it was there before. ``StoreCorrupted`` where the source lacks events;
     ``ValueError`` where both are one store; and what the stores raise.
     """
-    return _Copying(source, target, progress, filters).run(stop or threading.Event())
+    return Copying(source, target, progress, filters).run(stop or threading.Event())
 
 
 def follow_copy(
@@ -109,7 +126,7 @@ def follow_copy(
     Gives what was written, each time something was or could have been; each time it is read back.
     Also ends when the source is closed. ``progress`` is told of the first time only.
     """
-    work = _Copying(source, target, progress, filters)
+    work = Copying(source, target, progress, filters)
     while True:
         yield work.run(stop)
         work.tell = silent
@@ -117,8 +134,12 @@ def follow_copy(
             return
 
 
-class _Copying:
-    """A copy at work: how far both stores were read and found equal; ``tell`` of its progress."""
+class Copying:
+    """A copy at work: how far both stores were read and found equal; ``tell`` of its progress.
+
+    ``proved``: what a former copy with the same filters found; where that does not hold any more,
+    the comparison begins with the first event.
+    """
 
     def __init__(
         self,
@@ -126,6 +147,7 @@ class _Copying:
         target: BaseEventStore,
         progress: Progress | None,
         filters: dict[str, Any],
+        proved: Proved | None = None,
     ) -> None:
         if source.store_id == target.store_id:
             raise ValueError("source and target are one store")
@@ -134,12 +156,42 @@ class _Copying:
         self.tell = progress or silent
         self._filters = filters
         self._begin()
+        if proved is not None and self._still_holds(proved):
+            self._go_on_from(proved)
 
     def _begin(self) -> None:
-        self._epoch = self._source.epoch
-        self._position: int = self._filters.get("after_position", 0)
-        self._their_position = 0
         self._checked = 0
+        self.target_id = self._target.store_id
+        """Of the target, when the comparison began."""
+        after: int = self._filters.get("after_position", 0)
+        self._go_on_from(Proved(self._source.epoch, after))
+
+    def _go_on_from(self, proved: Proved) -> None:
+        self._epoch, self._position = proved.epoch, proved.position
+        self._last, self._their_position = proved.last, proved.through
+
+    @property
+    def proved(self) -> Proved:
+        """How far both stores were found to say the same."""
+        return Proved(self._epoch, self._position, self._last, self._their_position)
+
+    def _still_holds(self, proved: Proved) -> bool:
+        """Whether the last event that both had is still in its place in both.
+
+        A source that was put back to an earlier state has another one there, or none.
+        """
+        if proved.position > self._source.last_position():
+            return False
+        if not proved.through:
+            return self._target.last_position() == 0
+        mine = next(self._source.read_all(proved.last - 1, limit=1), None)
+        theirs = next(self._target.read_all(proved.through - 1, limit=1), None)
+        return (
+            mine is not None
+            and theirs is not None
+            and (mine.position, theirs.position) == (proved.last, proved.through)
+            and is_same(mine.event, theirs.event)
+        )
 
     def run(self, stop: threading.Event) -> CopySummary:
         """Compare what both have, write the rest, and compare that."""
@@ -150,7 +202,8 @@ class _Copying:
                 for batch in self._brought(last, stop):
                     events += len(batch)
                     streams.update(recorded.stream_id for recorded in batch)
-            except StaleCheckpoint:  # what was compared, or was to be written, is superseded
+            except (StaleCheckpoint, ForeignCheckpoint):
+                # What was compared, or was to be written, is superseded; or has other positions.
                 self._begin()
                 continue
             if not stop.is_set():  # what comes up to there and is not wanted is not read again
@@ -168,27 +221,43 @@ class _Copying:
         ``StaleCheckpoint`` where a rebase came between.
         """
         self._check_live(self._position)
-        written = self._position
+        written, bytes_of = self._position, Written()
         try:
             for batch in batches(_sized(self._compared(last)), CHUNK):
                 self._check_live(batch[-1].position)
                 self._append(batch)
                 written = batch[-1].position
+                bytes_of.add(batch)
                 self.tell("Copying", written, max(written, last))
                 yield batch
                 if stop.is_set():
                     break
-            self._prove(written, last)
+            self._prove(bytes_of, written, last)
         except (StoresDiffer, DuplicateEventId, WrongExpectedVersion):
             self._check_live(written)
             raise
         self._check_live(written)
 
-    def _prove(self, written: int, last: int) -> None:
+    def _prove(self, bytes_of: Written, written: int, last: int) -> None:
+        """Read back what was written; event by event where it is not the same as a whole."""
         if written > self._position:
+            self._read_back(bytes_of, written, last)
             lacking = next(self._compared(last), None)
             if self._position < written:
                 raise StoresDiffer(lacking, None, self._position)
+
+    def _read_back(self, bytes_of: Written, written: int, last: int) -> None:
+        begun = self._position
+
+        def tell(count: int) -> None:
+            if count % _REPORT_EVERY == 0:
+                self.tell("Comparing", min(begun + count, written), max(written, last))
+
+        theirs = bytes_of.last_of(self._target.read_all(self._their_position), tell)
+        if theirs is not None:
+            self._position = self._last = written
+            self._their_position = theirs.position
+            self._checked += bytes_of.count
 
     def _compared(self, last: int) -> Iterator[RecordedEvent]:
         """Go over what the target has; then gives what comes after that in the source.
@@ -199,10 +268,11 @@ class _Copying:
         for theirs in self._target.read_all(self._their_position):
             ours = ours or whole_history(self._source, self._wanted())
             mine = next(ours, None)
-            if mine is None or not _is_same(mine.event, theirs.event):
+            if mine is None or not is_same(mine.event, theirs.event):
                 hint = _REBASED if self._was_moved(theirs) else None
                 raise StoresDiffer(mine, theirs, self._position, hint=hint)
             self._position, self._their_position = mine.position, theirs.position
+            self._last = mine.position
             self._checked += 1
             if self._checked % _REPORT_EVERY == 0:
                 self.tell("Comparing", mine.position, max(mine.position, last))
@@ -233,20 +303,21 @@ class _Copying:
     def _check_live(self, position: int) -> None:
         """``StaleCheckpoint`` where a rebase has moved an event up to there since this began."""
         store = self._source
-        self._epoch = store.resume(Checkpoint(store.store_id, self._epoch, position)).epoch
+        reached = min(position, store.last_position())  # filters may begin beyond it
+        self._epoch = store.resume(Checkpoint(store.store_id, self._epoch, reached)).epoch
 
 
 def _sized(events: Iterator[RecordedEvent]) -> Iterator[tuple[RecordedEvent, int]]:
     for recorded in events:
-        yield recorded, len(canonical.encode_own(recorded.event.data))
+        yield recorded, canonical.size_of(recorded.event.data)
 
 
-def _is_same(mine: DomainEvent, theirs: DomainEvent) -> bool:
-    """Whether both have the same bytes; to Python, ``1`` and ``1.0`` and ``True`` are equal too."""
+def is_same(mine: DomainEvent, theirs: DomainEvent) -> bool:
+    """Whether both have the same bytes."""
     return (
         mine == theirs
-        and canonical.encode_own(mine.data) == canonical.encode_own(theirs.data)
-        and canonical.encode_own(mine.metadata) == canonical.encode_own(theirs.metadata)
+        and canonical.same(mine.data, theirs.data)
+        and canonical.same(mine.metadata, theirs.metadata)
     )
 
 
@@ -265,7 +336,7 @@ def _difference(source: RecordedEvent | None, target: RecordedEvent | None) -> s
     ):
         if ours != other:
             return f"{_named(source)} has another {what} in the target"
-    data = canonical.encode_own(mine.data) == canonical.encode_own(theirs.data)
+    data = canonical.same(mine.data, theirs.data)
     return f"{_named(source)} has other {'metadata' if data else 'data'} in the target"
 
 

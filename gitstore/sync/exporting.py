@@ -1,4 +1,4 @@
-"""Export: the events of a store as JSON lines, or as a layout of files that is kept current.
+"""Export: the events of a store as JSON lines.
 
 An event gives the same bytes whenever and wherever it is exported, and neither position nor commit
 is among them: those are the store's. ``import`` brings such lines into any store, with equal
@@ -8,33 +8,18 @@ commits; but an event that a rebase replayed comes without the origin that its c
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, replace
-from datetime import datetime
-from functools import partial
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from tempfile import mkstemp
 from typing import Any, BinaryIO, Protocol
 
 from gitstore.backends.disk.files import sync_directory, sync_file
-from gitstore.backends.jsonl.layoutwriting import LayoutWriter
-from gitstore.backends.jsonl.lines import encode_line
 from gitstore.core.base import BaseEventStore
-from gitstore.core.canonical import JSON
-from gitstore.core.checkpoint import Checkpoint
-from gitstore.core.errors import (
-    EventStoreError,
-    InvalidEvent,
-    StaleCheckpoint,
-    StoreCorrupted,
-    StoreUnavailable,
-)
-from gitstore.core.event import DomainEvent, RecordedEvent
-from gitstore.core.filters import EventFilter
-from gitstore.core.timestamps import format_timestamp, to_utc
+from gitstore.core.errors import EventStoreError, StoreCorrupted
+from gitstore.core.event import RecordedEvent
 from gitstore.sync.forms import JSONL, Form
 
 Progress = Callable[[str, int, int], None]
@@ -90,122 +75,6 @@ def export_events(
     return ExportSummary(count, last)
 
 
-def export_layout(
-    store: BaseEventStore,
-    where: Path,
-    *,
-    stop: threading.Event | None = None,
-    progress: Progress | None = None,
-    **filters: Any,
-) -> ExportSummary:
-    """Bring the layout at ``where`` up to the present; only what is new is written.
-
-    ``filters`` are those of ``read_all``, and must be the same each time. ``stop``: end after the
-    batch that is being written. A killed export is completed by the next one, and several at once
-    take turns. Raises ``StoreUnavailable`` where the directory is no layout of this store.
-    """
-    with LayoutWriter(where, store.store_id, _selection(filters)) as layout:
-        return _catch_up(store, layout, filters, stop, progress)
-
-
-def follow_layout(
-    store: BaseEventStore, where: Path, *, stop: threading.Event, **filters: Any
-) -> Iterator[ExportSummary]:
-    """``export_layout``, then again whenever events are recorded, until ``stop`` is set.
-
-    Gives what was written, each time something was or could have been. Also ends when the store
-    is closed.
-    """
-    with LayoutWriter(where, store.store_id, _selection(filters)) as layout:
-        while True:
-            summary = _catch_up(store, layout, filters, stop, None)
-            yield summary
-            after = max(summary.position, filters.get("after_position", 0))
-            coming = store.follow(**{**filters, "after_position": after}, stop=stop)
-            if next(coming, None) is None:
-                return
-
-
-def _catch_up(
-    store: BaseEventStore,
-    layout: LayoutWriter,
-    filters: dict[str, Any],
-    stop: threading.Event | None,
-    progress: Progress | None,
-) -> ExportSummary:
-    with layout.turn() as position:
-        if layout.is_replacing:
-            layout.take_over(partial(_is_known, store))
-            position = layout.position  # noqa: PLW2901
-        last = store.last_position()
-        if position > last:
-            raise StoreUnavailable(
-                f"the layout goes to position {position}, and the store only to {last}",
-                hint="The store is an older copy: export it to a directory of its own.",
-            )
-        count = 0
-        if _is_up_to_date(store, layout):
-            count, ended = _write(store, layout, filters, stop, progress)
-            if not ended:
-                return ExportSummary(count, layout.position)
-        while not _is_up_to_date(store, layout):  # or a rebase came meanwhile
-            count = _write_anew(store, layout, filters, progress)
-        return ExportSummary(count, layout.position)
-
-
-def _is_up_to_date(store: BaseEventStore, layout: LayoutWriter) -> bool:
-    """Whether no rebase has superseded what is written; notes up to which epoch that holds."""
-    try:
-        now = store.resume(Checkpoint(store.store_id, layout.epoch, layout.position))
-    except StaleCheckpoint:
-        return False
-    layout.note_epoch(now.epoch)
-    return True
-
-
-def _write(
-    store: BaseEventStore,
-    layout: LayoutWriter,
-    filters: dict[str, Any],
-    stop: threading.Event | None,
-    progress: Progress | None,
-) -> tuple[int, bool]:
-    """Write what comes after the layout's end: how many events, and whether that was all."""
-    last = store.last_position()
-    wanted = {**filters, "after_position": max(layout.position, filters.get("after_position", 0))}
-    count = 0
-    for written, position in layout.write(whole_history(store, wanted)):
-        count += written
-        if progress:
-            progress("Exporting", position, max(position, last))
-        if stop is not None and stop.is_set():
-            return count, False
-    layout.settle(last)
-    return count, True
-
-
-def _write_anew(
-    store: BaseEventStore, layout: LayoutWriter, filters: dict[str, Any], progress: Progress | None
-) -> int:
-    """Make the layout again from the first event on, and put it in its own place."""
-    with layout.anew() as aside, aside.turn():
-        aside.note_epoch(store.epoch)
-        count, _ = _write(store, aside, filters, None, progress)
-    layout.take_over(partial(_is_known, store))
-    return count
-
-
-def _is_known(store: BaseEventStore, line: bytes) -> bool:
-    """Whether a line is an event of the store, at whatever version."""
-    try:
-        given = DomainEvent.from_json(line)
-        found = store.find_event(given.id) if given.id else None
-    except InvalidEvent:
-        return False
-    same = found is not None and encode_line(replace(found.event, version=given.version))
-    return same == line + b"\n"
-
-
 def whole_history(store: BaseEventStore, filters: dict[str, Any]) -> Iterator[RecordedEvent]:
     """The live events that pass ``filters``, those of ``read_all``, by position and lazily.
 
@@ -226,19 +95,6 @@ def whole_history(store: BaseEventStore, filters: dict[str, Any]) -> Iterator[Re
         after = recorded.position
         if recorded.superseded_by is None:
             yield recorded
-
-
-def _selection(filters: dict[str, Any]) -> dict[str, JSON]:
-    """What a layout remembers of the filters it was made with."""
-    after = filters.get("after_position", 0)
-    wanted = EventFilter.of(**{k: v for k, v in filters.items() if k != "after_position"})
-    selection: dict[str, JSON] = {"after": after} if after else {}
-    for name, value in asdict(wanted).items():
-        if isinstance(value, datetime):
-            selection[name] = format_timestamp(to_utc(value))
-        elif value is not None:
-            selection[name] = sorted(value)
-    return selection
 
 
 @contextmanager

@@ -14,8 +14,13 @@ from gitstore.testing.laws import LAWS, Law, hold
 from gitstore.testing.sidebyside import SideBySide
 from tests.backends.mutants import MUTANTS
 
-ADDRESSES = {"memory": "memory:", "sqlite": "sqlite:{}/events.db", "git": "git:{}/events.git"}
-EXAMPLES = {"memory": 30, "sqlite": 15, "git": 8}
+ADDRESSES = {
+    "memory": "memory:",
+    "sqlite": "sqlite:{}/events.db",
+    "jsonl": "jsonl:{}/events",
+    "git": "git:{}/events.git",
+}
+EXAMPLES = {"memory": 30, "sqlite": 15, "jsonl": 4, "git": 8}
 """Histories for each law; in a git store one takes 0.2 s."""
 
 # It ends with the first difference; what is drawn depends on the modules that are loaded, so that
@@ -68,6 +73,10 @@ class MemoryAndSqlite(SideBySide):
         return open_at(self.kind, folder)
 
 
+class MemoryAndJsonl(MemoryAndSqlite):
+    kind = "jsonl"
+
+
 class MemoryAndGit(MemoryAndSqlite):
     kind = "git"
 
@@ -81,6 +90,8 @@ class MemoryAndBroken(MemoryAndSqlite):
 
 TestMemoryAndSqlite = MemoryAndSqlite.TestCase
 TestMemoryAndSqlite.settings = settings(max_examples=60, stateful_step_count=30)
+TestMemoryAndJsonl = MemoryAndJsonl.TestCase
+TestMemoryAndJsonl.settings = settings(max_examples=10, stateful_step_count=30)
 TestMemoryAndGit = MemoryAndGit.TestCase
 TestMemoryAndGit.settings = settings(max_examples=16, stateful_step_count=30)
 

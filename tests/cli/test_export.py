@@ -121,7 +121,7 @@ def test_a_directory_of_something_else_is_refused(cli: Cli, history: Path) -> No
     ran = cli("export", "--store", history, "--layout", "mine")
     assert ran.code == 1
     assert ran.err == (
-        f"Error: {cli.cwd}/mine holds something that no export has made\n"
+        f"Error: {cli.cwd}/mine holds something that is no event store\n"
         "Hint: Name another directory; what is in that one can be imported with "
         "`sc-events import`.\n"
     )
@@ -130,10 +130,21 @@ def test_a_directory_of_something_else_is_refused(cli: Cli, history: Path) -> No
 def test_a_layout_where_nothing_can_be_written_is_an_error(cli: Cli, history: Path) -> None:
     """A file on the way to it."""
     (cli.cwd / "file").touch()
-    for layout in ("file", "file/layout"):
+    for layout, why in (("file", "is a file"), ("file/layout", "cannot be written: ")):
         ran = cli("export", "--store", history, "--layout", layout)
         assert ran.code == 1
-        assert "cannot be written: " in ran.err
+        assert why in ran.err
+        assert "Hint: " in ran.err
+
+
+def test_a_layout_with_something_else_disagrees(cli: Cli, where: Path) -> None:
+    """Exit 3, naming the first event that differs; followed too. Nothing is changed."""
+    cli.ok("export", "--store", where, "--layout", "events")
+    cli.ok("append", "--store", "jsonl:events", "a-1", "T", "--id", "mine")
+    for more in ([], ["--follow"]):
+        ran = cli("export", "--store", where, "--layout", "events", *more)
+        assert ran.code == 3
+        assert "the target has a-1@3 (id mine), which the source has not" in ran.err
         assert "Hint: " in ran.err
 
 

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import gitstore
-from gitstore.backends.jsonl import layoutwriting
 from gitstore.core.event import DomainEvent
 from gitstore.sync import copying
-from gitstore.sync.exporting import export_events, export_layout, follow_layout, whole_file
+from gitstore.sync.exporting import export_events, whole_file
+from gitstore.sync.layouts import export_layout, follow_layout
 
 
 def start(*arguments: object, **options: Any) -> subprocess.Popen[str]:
@@ -30,7 +30,7 @@ def start(*arguments: object, **options: Any) -> subprocess.Popen[str]:
 
 def layout(store: str, where: str, batch: str) -> None:
     """Export a layout in batches of so many events."""
-    layoutwriting.BATCH = int(batch)
+    copying.CHUNK = int(batch)
     with gitstore.open_store(store, create=False) as opened:
         sys.stdout.write("begun\n")
         sys.stdout.flush()

@@ -89,6 +89,18 @@ def tree(where: Path) -> dict[str, bytes]:
     }
 
 
+def lines_of(where: Path) -> dict[str, bytes]:
+    """The data files and text indexes of a layout: what is the same in every export of one history.
+
+    Not among it: its id, and what the store keeps beside or begins to make.
+    """
+    return {
+        name: text
+        for name, text in tree(where).items()
+        if name.endswith((".jsonl", ".idx")) and "/." not in name
+    }
+
+
 def refs(store: Path) -> str:
     """What git says of the streams of a store."""
     command = ["git", f"--git-dir={store}", "for-each-ref", "refs/streams"]

@@ -14,15 +14,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import gitstore
-from gitstore.backends.jsonl import layoutwriting
+from gitstore.backends.jsonl import filing
 from gitstore.backends.jsonl.appending import append_lines
 from gitstore.backends.jsonl.folders import Folder
 from gitstore.backends.jsonl.layout import is_day, parse_index_line
 from gitstore.core.base import BaseEventStore
-from gitstore.core.errors import StoreUnavailable, UnsupportedFormat
-from gitstore.core.event import DomainEvent
-from gitstore.sync.exporting import ExportSummary, export_layout
-from tests.sync.support import START, event, exported, memory_store, several, tree
+from gitstore.core.errors import StoreCorrupted, StoreUnavailable, UnsupportedFormat
+from gitstore.core.event import DomainEvent, RecordedEvent
+from gitstore.sync import copying
+from gitstore.sync.copying import StoresDiffer
+from gitstore.sync.exporting import ExportSummary
+from gitstore.sync.layouts import export_layout
+from tests.sync.support import START, event, exported, lines_of, memory_store, several, tree
 
 
 @pytest.fixture
@@ -80,10 +83,29 @@ def test_only_what_is_new_is_written(store: BaseEventStore, where: Path) -> None
     before = tree(where)
     assert export_layout(store, where) == ExportSummary(0, 12)
     assert tree(where) == before
+    before = lines_of(where)
     store.append(event(99, "task-1", hours=2))
     assert export_layout(store, where) == ExportSummary(1, 13)
-    after = tree(where)
-    assert all(after[name].startswith(text) for name, text in before.items() if name[-4:] != "json")
+    after = lines_of(where)
+    assert all(after[name].startswith(text) for name, text in before.items())
+
+
+def test_what_was_proved_is_not_read_again(
+    store: BaseEventStore, where: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run begins where the one before ended."""
+    export_layout(store, where)
+    store.append(event(99, "task-1", hours=2))
+    read = []
+
+    def counted(*arguments: object, **filters: object) -> Iterator[RecordedEvent]:
+        for recorded in type(store).read_all(store, *arguments, **filters):
+            read.append(recorded.position)
+            yield recorded
+
+    monkeypatch.setattr(store, "read_all", counted)
+    assert export_layout(store, where) == ExportSummary(1, 13)
+    assert set(read) == {12, 13}
 
 
 def test_files_are_private(store: BaseEventStore, where: Path) -> None:
@@ -143,14 +165,20 @@ def test_filters_hold_for_the_life_of_a_layout(store: BaseEventStore, where: Pat
 def test_what_is_not_wanted_is_not_read_again(store: BaseEventStore, where: Path) -> None:
     """The layout goes as far as the store, also where the last events are left out."""
     assert export_layout(store, where, streams="task-0") == ExportSummary(4, 12)
-    assert json.loads((where / "indexes/state.json").read_text())["position"] == 12
+    state = json.loads((where / "indexes/state.json").read_text())
+    assert state["source"]["position"] == 12
+    assert state["part"] == {"streams": ["task-0"]}
 
 
 def test_a_layout_of_another_store_is_refused(store: BaseEventStore, where: Path) -> None:
-    """Positions mean nothing there; nothing is changed."""
+    """Where it says otherwise, also where it has all the events; nothing is changed."""
     export_layout(store, where)
     before = tree(where)
-    with memory_store(several(3)) as other, pytest.raises(StoreUnavailable, match="another store"):
+    with memory_store([event(50), *several(12)]) as other:
+        with pytest.raises(StoresDiffer, match="differ after position 0") as caught:
+            export_layout(other, where)
+        assert "directory of its own" in caught.value.hint
+    with memory_store(several(3)) as other, pytest.raises(StoresDiffer, match="has not"):
         export_layout(other, where)
     assert tree(where) == before
 
@@ -166,8 +194,12 @@ def test_an_older_copy_of_the_store_is_refused(tmp_path: Path, where: Path) -> N
     state = where / "indexes/state.json"
     with gitstore.open_store(tmp_path / "backup.git") as backup:
         given = json.loads(state.read_text())
-        state.write_text(json.dumps({**given, "storeId": backup.store_id}))
-        with pytest.raises(StoreUnavailable, match="goes to position 2, and the store only to 1"):
+        given["source"]["storeId"] = backup.store_id
+        state.write_text(json.dumps(given))
+        with pytest.raises(StoresDiffer, match=r"the target has task-1@2 .* the source has not"):
+            export_layout(backup, where)
+        backup.append(event(3))
+        with pytest.raises(StoresDiffer, match="the source goes on with"):
             export_layout(backup, where)
 
 
@@ -175,11 +207,17 @@ def test_a_directory_with_something_else_is_refused(store: BaseEventStore, where
     """And left as it is; an empty one is as good as none."""
     where.mkdir()
     (where / "mine").write_text("mine")
-    with pytest.raises(StoreUnavailable, match="no export has made") as caught:
+    with pytest.raises(StoreUnavailable, match="holds something that is no event store") as caught:
         export_layout(store, where)
     assert "import" in caught.value.hint
     assert tree(where) == {"mine": b"mine"}
     (where / "mine").unlink()
+    (where / "indexes").mkdir()
+    (where / "indexes/mine").write_text("mine")
+    with pytest.raises(StoreUnavailable, match="holds something that is no event store"):
+        export_layout(store, where)
+    assert tree(where) == {"indexes/mine": b"mine"}
+    shutil.rmtree(where / "indexes")
     assert export_layout(store, where).events == 12
 
 
@@ -194,25 +232,69 @@ def test_a_layout_whose_making_was_cut_off_is_begun_again(
     assert not (where / "indexes/.state.json.new").exists()
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"layout": 1}', '{"layout":1,"writing":7}'])
-def test_a_damaged_state_is_an_error(store: BaseEventStore, where: Path, text: str) -> None:
-    """Not a reason to write everything again."""
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"layout": 2}', '{"layout":2,"source":7}'])
+def test_a_damaged_state_is_no_reason_to_write_everything_again(
+    store: BaseEventStore, where: Path, text: str
+) -> None:
+    """It is put back from the index; where that is gone too, it is an error."""
     export_layout(store, where)
+    before = lines_of(where)
     (where / "indexes/state.json").write_text(text)
-    with pytest.raises(StoreUnavailable, match=r"state\.json is damaged"):
+    assert export_layout(store, where) == ExportSummary(0, 12)
+    assert lines_of(where) == before
+    (where / "indexes/state.json").write_text(text)
+    for path in where.glob("indexes/index.db*"):
+        path.unlink()
+    with pytest.raises(StoreCorrupted, match=r"state\.json is damaged"):
         export_layout(store, where)
 
 
-def test_a_layout_that_became_a_store_is_not_written_to(store: BaseEventStore, where: Path) -> None:
-    """It has positions of its own then, and may have events of its own: copy goes on with it."""
+def test_a_layout_with_events_of_its_own_is_not_written_to(
+    store: BaseEventStore, where: Path
+) -> None:
+    """It is a store that anybody may append to; then the histories differ."""
     export_layout(store, where)
     with gitstore.open_store(f"jsonl:{where}") as opened:
         opened.append(event(99))
-    before = tree(where)
-    with pytest.raises(StoreUnavailable, match="one of its own") as told:
+    before = lines_of(where)
+    with pytest.raises(StoresDiffer, match=r"the target has task-1@5 \(id id-99\)"):
         export_layout(store, where)
-    assert "sc-events copy" in (told.value.hint or "")
-    assert tree(where) == before
+    store.append(event(98, "task-0"))
+    with pytest.raises(StoresDiffer, match="the source goes on with"):
+        export_layout(store, where)
+    assert lines_of(where) == before
+
+
+FORMER = Path(__file__).parents[1] / "backends/jsonl/former"
+
+
+def test_a_layout_of_a_former_version_goes_on(tmp_path: Path, where: Path) -> None:
+    """What it has is compared, and only what is new is written."""
+    shutil.copytree(FORMER, where)
+    with gitstore.open_store(f"jsonl:{shutil.copytree(FORMER, tmp_path / 'read')}") as given:
+        events = [recorded.event for recorded in given.read_all()]
+    with memory_store([*events, event(99)]) as source:
+        assert export_layout(source, where).events == 1
+        export_layout(source, where.with_name("whole"))
+    assert lines_of(where) == lines_of(where.with_name("whole"))
+
+
+def test_a_former_layout_that_is_half_of_two_is_refused(store: BaseEventStore, where: Path) -> None:
+    """It was killed while it replaced the files of one by those of the other."""
+    shutil.copytree(FORMER, where)
+    state = where / "indexes/state.json"
+    state.write_text(json.dumps({**json.loads(state.read_text()), "replacing": True}))
+    with pytest.raises(StoreUnavailable, match="killed while") as caught:
+        export_layout(store, where)
+    assert "remove this layout" in caught.value.hint
+
+
+def test_a_store_is_not_exported_into_itself(where: Path) -> None:
+    """It has all of that already."""
+    with gitstore.open_store(f"jsonl:{where}") as opened:
+        opened.append(event(1))
+        with pytest.raises(StoreUnavailable, match="is the store itself"):
+            export_layout(opened, where)
 
 
 def test_a_newer_layout_is_not_touched(store: BaseEventStore, where: Path) -> None:
@@ -286,7 +368,7 @@ def test_an_error_in_the_middle_is_made_up_for(store: BaseEventStore, where: Pat
     (where / "aside").rename(where / "indexes/by-stream.idx")
     export_layout(store, where)
     export_layout(store, where.with_name("whole"))
-    assert tree(where) == tree(where.with_name("whole"))
+    assert lines_of(where) == lines_of(where.with_name("whole"))
 
 
 def test_what_others_wrote_is_kept(store: BaseEventStore, where: Path) -> None:
@@ -347,10 +429,10 @@ def test_batches_make_no_difference(
 ) -> None:
     """Nor does it how files are made durable."""
     export_layout(store, where)
-    monkeypatch.setattr(layoutwriting, "BATCH", batch)
-    monkeypatch.setattr(layoutwriting, "_FEW", 4)
+    monkeypatch.setattr(copying, "CHUNK", batch)
+    monkeypatch.setattr(filing, "_FEW", 4)
     export_layout(store, where.with_name("other"))
-    assert tree(where) == tree(where.with_name("other"))
+    assert lines_of(where) == lines_of(where.with_name("other"))
 
 
 @pytest.mark.parametrize("name", ["2026-11-23", "0001-01-01"])

@@ -16,8 +16,8 @@ from gitstore.backends.jsonl import layoutreading
 from gitstore.backends.jsonl.lines import BadLine
 from gitstore.core.base import BaseEventStore
 from gitstore.core.errors import StoreUnavailable
-from gitstore.sync.exporting import export_layout
 from gitstore.sync.importing import Import, ImportSummary, LayoutSource, Source, import_events
+from gitstore.sync.layouts import export_layout
 from tests.sync.support import event, exported, memory_store, several
 
 

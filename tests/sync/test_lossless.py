@@ -15,10 +15,11 @@ from hypothesis import strategies as st
 import gitstore
 from gitstore.core.base import BaseEventStore
 from gitstore.core.event import DomainEvent
-from gitstore.sync.exporting import export_events, export_layout
+from gitstore.sync.exporting import export_events
 from gitstore.sync.forms import CLOUDEVENTS, JSONL, Form
 from gitstore.sync.importing import LayoutSource, Source, import_events
-from tests.sync.support import exported, histories, memory_store, refs, tree
+from gitstore.sync.layouts import export_layout
+from tests.sync.support import exported, histories, lines_of, memory_store, refs
 
 Way = Callable[[BaseEventStore, Path], Source | LayoutSource]
 
@@ -95,4 +96,4 @@ def test_a_layout_written_in_parts_is_the_one_written_at_once(
                 export_layout(store, here / "parts")
         export_layout(store, here / "parts")
         export_layout(store, here / "once")
-        assert tree(here / "parts") == tree(here / "once")
+        assert lines_of(here / "parts") == lines_of(here / "once")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ import click
 
 from gitstore_cli import options
 from gitstore_cli.env import Env
-from gitstore_cli.failures import INTERRUPTED, OK, Usage
+from gitstore_cli.failures import DISAGREE, INTERRUPTED, OK, Failure, Usage
 from gitstore_cli.interrupts import stopped_by_interrupt
 from gitstore_cli.stores import reading
 
@@ -30,9 +31,13 @@ Examples:
   sc-events export -f cloudevents | my-broker
 
 \b
-A layout is DIR/YYYY-MM-DD/<stream>.jsonl with indexes to seek by. Run it again
-and only what is new is written. `sc-events import` takes files, layouts and
-CloudEvents; a part of a history only where the store has what came before."""
+A layout is DIR/YYYY-MM-DD/<stream>.jsonl with indexes to seek by, and a store,
+jsonl:DIR. Run it again and only what is new is written. `sc-events import`
+takes files, layouts and CloudEvents; a part of a history only where the store
+has what came before.
+
+\b
+Exit codes: 0 done, 3 the layout has something that the store has not."""
 
 
 @options.command(
@@ -136,10 +141,10 @@ class _SafeLines:
 def _write_layout(
     env: Env, store: BaseEventStore, selection: options.Selection, where: Path, name: str
 ) -> int:
-    from gitstore.sync.exporting import export_layout
+    from gitstore.sync.layouts import export_layout
     from gitstore_cli.render.progress import ProgressBar
 
-    with ProgressBar(env) as progress:
+    with _disagreement_told(), ProgressBar(env) as progress:
         summary = export_layout(store, where, progress=progress, **selection.arguments())
     env.say(f"Wrote {_counted(summary.events)} to {name}, now at position {summary.position}.")
     return OK
@@ -148,19 +153,32 @@ def _write_layout(
 def _follow(
     env: Env, store: BaseEventStore, selection: options.Selection, where: Path, name: str
 ) -> int:
-    from gitstore.sync.exporting import follow_layout
+    from gitstore.sync.layouts import follow_layout
+    from gitstore_cli.render.progress import ProgressBar
 
     stop = threading.Event()
-    with stopped_by_interrupt(stop) as interrupted:
-        for count, summary in enumerate(
-            follow_layout(store, where, stop=stop, **selection.arguments())
-        ):
+    wanted = selection.arguments()
+    with _disagreement_told(), stopped_by_interrupt(stop) as interrupted, ProgressBar(env) as bar:
+        following = follow_layout(store, where, stop=stop, progress=bar, **wanted)
+        for count, summary in enumerate(following):
+            bar.stop()
             if count == 0:
                 env.say(
                     f"Wrote {_counted(summary.events)} to {name}, now at position "
                     f"{summary.position}; following."
                 )
     return INTERRUPTED if interrupted.is_set() else OK
+
+
+@contextmanager
+def _disagreement_told() -> Iterator[None]:
+    """Exit code 3 where the layout has something that the store has not."""
+    from gitstore.sync.copying import StoresDiffer
+
+    try:
+        yield
+    except StoresDiffer as error:
+        raise Failure(str(error), hint=error.hint, code=DISAGREE) from error
 
 
 def _counted(count: int) -> str:

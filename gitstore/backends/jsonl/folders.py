@@ -129,10 +129,11 @@ class Folder:
         os.rename(aside, name, src_dir_fd=self._descriptor, dst_dir_fd=self._descriptor)
         self.sync()
 
-    def move(self, name: str, into: Folder) -> None:
-        """Put a file in it in the place of the other folder's of that name, durable."""
+    def move(self, name: str, into: Folder, *, durable: bool = True) -> None:
+        """Put a file in it in the place of the other folder's of that name."""
         os.rename(name, name, src_dir_fd=self._descriptor, dst_dir_fd=into._descriptor)
-        into.sync()
+        if durable:
+            into.sync()
 
     def rename(self, name: str, new: str) -> None:
         """Put a file in it in the place of another, durable."""

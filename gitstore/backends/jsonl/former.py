@@ -7,19 +7,33 @@ of that history.
 
 from __future__ import annotations
 
+import uuid
+
 import orjson
 
 from gitstore.backends.jsonl.folders import Folder
 from gitstore.backends.jsonl.layout import STATE
-from gitstore.core.canonical import JSON
+from gitstore.backends.jsonl.state import LiveState, Source
+from gitstore.core.errors import StoreUnavailable
 
 _LAYOUT = 1
 
 
-def former_part(indexes: Folder) -> dict[str, JSON] | None:
-    """The filters a layout of the former version was made with; ``None``: it is no such layout."""
+def former_state(indexes: Folder) -> LiveState | None:
+    """The state of a layout of the former version as a store; ``None``: it is no such layout.
+
+    ``StoreUnavailable`` for one that was being put in the place of another, and is half of each.
+    """
     try:
         given = orjson.loads(indexes.read(STATE) or b"null")
-        return dict(given["filter"]) if given["layout"] == _LAYOUT else None
+        if given["layout"] != _LAYOUT:
+            return None
+        state = LiveState(str(uuid.uuid4()), dict(given["filter"]), Source(str(given["storeId"])))
     except (ValueError, KeyError, TypeError):
         return None
+    if given.get("replacing") is True:
+        raise StoreUnavailable(
+            f"{indexes.path}: a former version was killed while it made this layout anew",
+            hint="Nothing is lost: remove this layout, and export it again.",
+        )
+    return state

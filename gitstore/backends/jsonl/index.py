@@ -26,7 +26,6 @@ from gitstore.backends.table.tablefile import TableFile, reports_damage
 from gitstore.core import canonical
 from gitstore.core.errors import StoreCorrupted
 
-INDEX = "index.db"
 _APPLICATION = 0x5343_4A4C  # "SCJL"
 _VERSION = 1
 _PAGE = 2_000

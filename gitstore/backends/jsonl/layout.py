@@ -13,8 +13,8 @@ and what other programs may do.
 Lines of an index stand in order of position, so a reader finds a position by bisection, seeks, and
 reads one line. Indexes say where to look, and only the data line says what happened.
 
-No data file is ever shortened, but where a layout is made anew, because a rebase gave the events of
-its source other versions: then its files replace the old ones, each of them at once.
+No data file is ever shortened, but where an export makes a layout anew, because a rebase gave the
+events of its source other versions: then its files replace the old ones, each of them at once.
 """
 
 from __future__ import annotations
@@ -30,8 +30,9 @@ INDEXES = "indexes"
 BY_TYPE = "by-type"
 BY_STREAM = "by-stream.idx"
 STATE = "state.json"
+INDEX = "index.db"
 LAYOUT = 2
-"""The version of a layout that is a store; 1: what ``export --layout`` makes."""
+"""The version of a layout; 1: what ``export --layout`` of a former version made."""
 ANEW = ".anew"
 """Below the indexes: where a layout is made that takes the place of this one."""
 DATA_SUFFIX = ".jsonl"

@@ -11,10 +11,10 @@ from gitstore.backends.disk.files import DIRECTORY_MODE, holds_wal, sync_directo
 from gitstore.backends.disk.locks import FileLock
 from gitstore.backends.jsonl.filing import Filing
 from gitstore.backends.jsonl.folders import Folder
-from gitstore.backends.jsonl.former import former_part
-from gitstore.backends.jsonl.index import INDEX, Index
-from gitstore.backends.jsonl.journal import Journal
-from gitstore.backends.jsonl.layout import INDEXES, is_day
+from gitstore.backends.jsonl.former import former_state
+from gitstore.backends.jsonl.index import Index
+from gitstore.backends.jsonl.journal import JOURNAL, Journal
+from gitstore.backends.jsonl.layout import BY_STREAM, INDEX, INDEXES, STATE, is_day
 from gitstore.backends.jsonl.parts import LOCK, Parts
 from gitstore.backends.jsonl.preparing import prepare, state_of
 from gitstore.backends.jsonl.state import LiveState
@@ -23,6 +23,8 @@ from gitstore.backends.jsonl.watching import Watch
 from gitstore.backends.stamping import Stamper
 from gitstore.core.canonical import JSON
 from gitstore.core.errors import StoreNotFound, StoreUnavailable
+
+_LEFT_BY_A_CRASH = frozenset({LOCK, f".{STATE}.new"})
 
 
 def open_parts(
@@ -61,9 +63,9 @@ def _prepared(
 ) -> Parts:
     indexes.size(INDEX)  # SQLite would follow a link
     index = Index(where / INDEXES / INDEX, wal=holds_wal(where))
-    state = state_of(indexes, index)
-    held = former_part(indexes) if state is None else state.part
-    if None not in (part, held) and part != held:
+    state = state_of(where, root, indexes, index)
+    held = state or former_state(indexes)
+    if held is not None and part is not None and part != held.part:
         raise StoreUnavailable(
             f"the layout {where} was made with other filters",
             hint="Name a directory of its own for this export; nothing was changed in that one.",
@@ -77,7 +79,7 @@ def _prepared(
         Filing(root),
         index,
         Tail(),
-        state or LiveState(str(uuid.uuid4()), dict(held or part or {})),
+        held or LiveState(str(uuid.uuid4()), dict(part or {})),
         stamper,
         Watch(where),
     )
@@ -113,9 +115,19 @@ def _root_at(where: Path, *, create: bool) -> Folder:
     return root
 
 
+def _are_indexes(root: Folder, names: list[str]) -> bool:
+    """Whether the folder of indexes is a store's, be it one whose making was cut short."""
+    with root.folder(INDEXES) as indexes:
+        inside = set(indexes.names())
+    is_begun = names == [INDEXES] and inside <= _LEFT_BY_A_CRASH
+    return is_begun or not inside.isdisjoint((STATE, JOURNAL, INDEX, BY_STREAM))
+
+
 def _check_contents(root: Folder, *, create: bool) -> None:
     names = root.names()
-    if any(name == INDEXES or is_day(name) for name in names) or (create and not names):
+    if any(map(is_day, names)) or (create and not names):
+        return
+    if INDEXES in names and _are_indexes(root, names):
         return
     if not create:
         raise StoreNotFound(root.path)

@@ -9,16 +9,18 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from contextlib import suppress
+from pathlib import Path
 
 from gitstore.backends.jsonl.folders import Folder
-from gitstore.backends.jsonl.index import INDEX, Index
-from gitstore.backends.jsonl.layout import BY_STREAM, INDEXES, is_day
+from gitstore.backends.jsonl.index import Index
+from gitstore.backends.jsonl.layout import BY_STREAM, INDEX, INDEXES, is_day
 from gitstore.backends.jsonl.layoutreading import LayoutReader
 from gitstore.backends.jsonl.parts import Parts
 from gitstore.backends.jsonl.rebuilding import rebuild
 from gitstore.backends.jsonl.recovery import bring_up, catch_up, has_news, recover, replay, settle
 from gitstore.backends.jsonl.restoring import DAMAGED
 from gitstore.backends.jsonl.state import LiveState
+from gitstore.backends.jsonl.takeover import finish, is_begun
 from gitstore.backends.jsonl.takingin import take_in
 from gitstore.backends.table.tablefile import TableDamaged
 from gitstore.core.errors import EventStoreError, StoreCorrupted, StoreUnavailable
@@ -51,11 +53,20 @@ def prepare(parts: Parts, state: LiveState | None) -> None:
     take_in(parts, unseen(parts, sizes))
 
 
-def state_of(indexes: Folder, index: Index) -> LiveState | None:
+def state_of(where: Path, root: Folder, indexes: Folder, index: Index) -> LiveState | None:
     """What ``state.json`` says, or where that is damaged, what ``index.db`` notes of it.
 
-    ``None`` where there is none; ``StoreCorrupted`` where both are damaged.
+    ``None`` where there is none; ``StoreCorrupted`` where both are damaged. Where it says that a
+    layout is taking the place of another, that is finished first.
     """
+    state = _state_of(indexes, index)
+    if state is not None and state.replacing:
+        _LOG.info("%s: the layout made anew takes its place", where)
+        return finish(where, root, indexes, state)
+    return state
+
+
+def _state_of(indexes: Folder, index: Index) -> LiveState | None:
     try:
         return LiveState.load(indexes)
     except StoreCorrupted as error:
@@ -87,14 +98,15 @@ def _keep_up(parts: Parts) -> None:
             f"{parts.where}/{INDEXES} was removed or replaced while the store was open",
             hint="Close the store and open it again: what is recorded is in the data files.",
         )
-    if any((parts.index.is_replaced(), parts.journal.is_gone(), parts.filing.is_replaced())):
-        _prepare_again(parts)
+    replaced = any((parts.index.is_replaced(), parts.journal.is_gone(), parts.filing.is_replaced()))
+    if replaced or is_begun(parts.indexes):
+        prepare_again(parts)
         return
     try:
         catch_up(parts)
     except StoreCorrupted as error:
         _LOG.warning("%s is looked through: %s", parts.where, error)
-        _prepare_again(parts)
+        prepare_again(parts)
 
 
 def restore(parts: Parts) -> None:
@@ -112,19 +124,22 @@ def put_index_aside(parts: Parts) -> None:
     parts.index.file.reopen()
 
 
-def _prepare_again(parts: Parts) -> None:
+def prepare_again(parts: Parts) -> None:
     """Begin as on opening, with what this process remembers."""
     with suppress(EventStoreError):  # the journal has it too, if that is still there
         last = parts.index.last_position()
         fresh = [entry for entry in parts.tail.entries if entry.row.position > last]
         if fresh:
             parts.index.take_in(fresh, 0)
+    known = parts.state
+    state = state_of(parts.where, parts.root, parts.indexes, parts.index)
     parts.index.file.reopen()
     parts.filing.forget()
     parts.journal.reopen(parts.indexes)
     parts.tail.restart(0)
-    parts.state = state_of(parts.indexes, parts.index) or parts.state
-    parts.state.save(parts.indexes)
+    if state is None:
+        known.save(parts.indexes)
+    parts.state = state or known
     prepare(parts, parts.state)
 
 

@@ -17,10 +17,10 @@ from pathlib import Path
 from gitstore.backends.disk.locks import FileLock
 from gitstore.backends.jsonl.filing import Filing
 from gitstore.backends.jsonl.folders import Folder, writing_errors_told
-from gitstore.backends.jsonl.former import former_part
-from gitstore.backends.jsonl.index import INDEX, Index
+from gitstore.backends.jsonl.former import former_state
+from gitstore.backends.jsonl.index import Index
 from gitstore.backends.jsonl.journal import Journal
-from gitstore.backends.jsonl.layout import BY_STREAM, INDEXES
+from gitstore.backends.jsonl.layout import BY_STREAM, INDEX, INDEXES
 from gitstore.backends.jsonl.layoutreading import LayoutReader
 from gitstore.backends.jsonl.parts import Parts
 from gitstore.backends.jsonl.recovery import read_into_index
@@ -111,6 +111,8 @@ def _parts(where: Path, scratch: Path) -> Parts:
     try:
         indexes = root.folder(INDEXES)
         state = LiveState.load(indexes)
+        if state is not None and state.replacing:
+            raise _not_readable(where, "it is half replaced by one that was made anew")
         parts = Parts(
             where,
             root,
@@ -120,7 +122,7 @@ def _parts(where: Path, scratch: Path) -> Parts:
             Filing(root),
             Index(scratch / INDEX, wal=False),
             Tail(),
-            state or LiveState(str(uuid.uuid4()), former_part(indexes) or {}),
+            state or former_state(indexes) or LiveState(str(uuid.uuid4())),
             Stamper(),
             Watch(where),
         )

@@ -15,9 +15,7 @@ from __future__ import annotations
 import logging
 import os
 import re
-import uuid
 from collections.abc import Iterator
-from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -25,13 +23,14 @@ from gitstore.backends.disk.files import sync_tree
 from gitstore.backends.jsonl.comparing import NOWHERE, Comparison, Offsets
 from gitstore.backends.jsonl.entries import Entry, own_row_of
 from gitstore.backends.jsonl.filing import BY_STREAM_FILE
-from gitstore.backends.jsonl.index import INDEX, Index
+from gitstore.backends.jsonl.index import Index
 from gitstore.backends.jsonl.indexlines import index_lines
 from gitstore.backends.jsonl.judging import Judge
-from gitstore.backends.jsonl.layout import BY_STREAM, BY_TYPE, INDEXES, data_file, is_day
+from gitstore.backends.jsonl.layout import BY_STREAM, BY_TYPE, INDEX, INDEXES, data_file, is_day
 from gitstore.backends.jsonl.layout_order import OrderedLayout, Placed
 from gitstore.backends.jsonl.layoutreading import LayoutReader
 from gitstore.backends.jsonl.parts import Parts
+from gitstore.backends.jsonl.placing import put_in_place
 from gitstore.backends.jsonl.restoring import restore_lines
 from gitstore.backends.jsonl.state import LiveState
 from gitstore.core.errors import StoreCorrupted, StoreUnavailable
@@ -157,7 +156,7 @@ def _restored(parts: Parts, reader: LayoutReader, tell: Progress) -> Offsets:
 
 
 def _rebuild_from_files(parts: Parts, state: LiveState | None, tell: Progress) -> None:
-    fresh = replace(state or parts.state, store_id=str(uuid.uuid4()))
+    fresh = (state or parts.state).renumbered()
     try:
         out = Aside(parts, state or fresh)
         with LayoutReader(parts.where) as reader:
@@ -175,20 +174,13 @@ def _rebuild_from_files(parts: Parts, state: LiveState | None, tell: Progress) -
 def _put_in_place(parts: Parts) -> None:
     with parts.indexes.folder(REBUILT) as aside:
         with aside.folder(BY_TYPE) as new, parts.indexes.made(BY_TYPE) as old:
-            names = new.names()
-            for name in names:
-                new.move(name, old)
-            for gone in set(old.names()).difference(names):
-                if gone.endswith(".idx"):
-                    old.unlink(gone)
-        if BY_STREAM in aside.names():
-            aside.move(BY_STREAM, parts.indexes)
-        else:
+            gone = set(old.names()).difference(new.names())
+            for name in gone:
+                if name.endswith(".idx"):
+                    old.unlink(name)
+        if BY_STREAM not in aside.names():
             parts.indexes.replace(BY_STREAM, b"")
-        # The file before its log: a log may never come to lie beside another file.
-        for old_file in (INDEX, f"{INDEX}-wal", f"{INDEX}-shm"):
-            parts.indexes.unlink(old_file)
-        aside.move(INDEX, parts.indexes)
+        put_in_place(aside, parts.indexes)
 
 
 def _add_all(out: Aside, entries: Iterator[Entry], tell: Progress) -> None:

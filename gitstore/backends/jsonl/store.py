@@ -8,6 +8,8 @@ import os
 import threading
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -18,6 +20,8 @@ from gitstore.backends.jsonl.making import open_parts
 from gitstore.backends.jsonl.parts import Parts
 from gitstore.backends.jsonl.preparing import is_current, keep_up
 from gitstore.backends.jsonl.recovery import bring_up, settle
+from gitstore.backends.jsonl.replacing import replacement
+from gitstore.backends.jsonl.state import LiveState, Source
 from gitstore.backends.jsonl.takingin import take_in
 from gitstore.backends.jsonl.verifying import verify
 from gitstore.backends.jsonl.writing import Appended, Writer
@@ -25,7 +29,7 @@ from gitstore.backends.stamping import Stamper
 from gitstore.backends.table.reading import Reader
 from gitstore.core.base import BaseEventStore
 from gitstore.core.canonical import JSON
-from gitstore.core.errors import StoreUnavailable
+from gitstore.core.errors import ForeignCheckpoint, StoreUnavailable
 from gitstore.core.event import DomainEvent, RecordedEvent
 from gitstore.core.expected import ANY, ExpectedVersion
 from gitstore.core.filters import EventFilter, Names
@@ -82,6 +86,44 @@ class JsonlEventStore(BaseEventStore):
         indexes = self._parts.where / INDEXES
         return indexes / what if is_writable(indexes) else None
 
+    @property
+    def source(self) -> Source | None:
+        """What ``note_source`` noted, by whichever process; ``None`` where nobody has."""
+        self._check_open()
+        with writing_errors_told(str(self._parts.where)), self._parts.lock.held():
+            return self._state().source
+
+    def note_source(self, source: Source, store_id: str) -> None:
+        """Note the store this one was exported from, and how far both say the same; durable.
+
+        ``store_id``: of this store when that was found; nothing is noted where it is another now.
+        """
+        self._check_open()
+        parts = self._parts
+        with writing_errors_told(str(parts.where)), parts.lock.held():
+            state = self._state()
+            if state.store_id == store_id and state.source != source:
+                parts.state = replace(state, source=source)
+                parts.state.save(parts.indexes)
+
+    @contextmanager
+    def replaced(self, store_id: str) -> Iterator[JsonlEventStore | None]:
+        """An empty store of the same part, which takes the place of this one when the block ends.
+
+        It must then have every event of this one, at whatever version and position: else
+        ``WouldLose``, and nothing is replaced, as after an error in the block. Afterwards this
+        store, in every process that has it open, has the id and the positions of the new one.
+
+        ``store_id``: of the store that is to be replaced; gives ``None`` where it is another now.
+        """
+        self._check_open()
+        with replacement(self._parts, store_id) as where:
+            if where is None:
+                yield None
+                return
+            with JsonlEventStore.open(where, part=self._parts.state.part) as anew:
+                yield anew
+
     def append(self, event: DomainEvent, expected_version: ExpectedVersion = ANY) -> RecordedEvent:
         proposal = Proposal.of(*self._checked([event]))
         self._check_writable()
@@ -127,7 +169,9 @@ class JsonlEventStore(BaseEventStore):
     ) -> Iterator[RecordedEvent]:
         wanted = EventFilter.of(types, streams, categories, users, correlations, since, until)
         self._check_open()
-        return self._reader.all(wanted, after_position, limit, backwards=backwards)
+        return self._numbered(after_position).all(
+            wanted, after_position, limit, backwards=backwards
+        )
 
     def follow(
         self,
@@ -145,7 +189,8 @@ class JsonlEventStore(BaseEventStore):
     ) -> Iterator[RecordedEvent]:
         wanted = EventFilter.of(types, streams, categories, users, correlations, since, until)
         self._check_open()
-        return self._reader.follow(wanted, after_position, stop or threading.Event(), self._closed)
+        end = stop or threading.Event()
+        return self._numbered(after_position).follow(wanted, after_position, end, self._closed)
 
     def streams(self, category: str | None = None) -> Iterator[str]:
         self._check_open()
@@ -196,6 +241,11 @@ class JsonlEventStore(BaseEventStore):
         finally:
             parts.close()
 
+    def _state(self) -> LiveState:
+        """What ``state.json`` says now; under the lock."""
+        keep_up(self._parts)
+        return LiveState.load(self._parts.indexes) or self._parts.state
+
     def _end(self) -> bool:
         """Take no more calls; whether what is open is to be given back now."""
         if self._closed.is_set():
@@ -226,6 +276,21 @@ class JsonlEventStore(BaseEventStore):
                 if changed:
                     take_in(parts, changed)
                 bring_up(parts)
+
+    def _numbered(self, after_position: int) -> Reader:
+        """A reader by position; ``ForeignCheckpoint`` ends it where these come to be others."""
+        begun = self._parts.state.store_id if after_position > 0 else None
+
+        def look() -> None:
+            nonlocal begun
+            self._look()
+            now = self._parts.state.store_id
+            begun = begun or now
+            if now != begun:
+                why = "the store was made anew while it was read, and has other positions"
+                raise ForeignCheckpoint(now, begun, why=why)
+
+        return Reader(self._parts.index, look)
 
     def _take_in(self, file: str) -> None:
         take_in(self._parts, [file])

@@ -15,9 +15,9 @@ from typing import NamedTuple
 
 from gitstore.backends.jsonl.comparing import NOWHERE, Comparison, Oddity
 from gitstore.backends.jsonl.filing import BY_STREAM_FILE
-from gitstore.backends.jsonl.index import INDEX
 from gitstore.backends.jsonl.layout import (
     BY_STREAM,
+    INDEX,
     INDEXES,
     data_file,
     index_files,
