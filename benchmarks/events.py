@@ -106,7 +106,7 @@ def _data(type_name: str, task: str, version: int, rng: random.Random) -> dict[s
         return {"taskId": task, "oldStatus": old, "newStatus": new, "reason": text}
     if type_name == "TaskMoved":
         old, new = _STATES[version % 3], _STATES[(version + 1) % 3]
-        return {"taskId": task, "from": old, "to": new, "reason": text}
+        return {"taskId": task, "fromWorkflow": old, "toWorkflow": new, "reason": text}
     return {"taskId": task, "section": _SECTIONS[version % 4], "content": text}
 
 

@@ -2,7 +2,7 @@
 
 >>> import gitstore
 >>> with gitstore.open_store("memory:") as store:
-...     recorded = store.append(gitstore.DomainEvent("task-1", "TaskCreated", {"title": "Ship"}))
+...     recorded = store.append(gitstore.DomainEvent("note-1", "Noted", {"text": "Ship it"}))
 >>> recorded.version
 1
 """

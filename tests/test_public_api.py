@@ -56,7 +56,7 @@ SIGNATURES = {
     "Checkpoint.to_dict": "self",
     "Checkpoint.from_dict": "given",
     "Capabilities": "durable, multi_process, commits, rebases=False",
-    "open_store": "where=None, *, create=True, flush='background'",
+    "open_store": "where=None, *, create=True, flush='background', validate=True",
     "EventStore.append": "self, event, expected_version=<Expectation.ANY: 'any'>",
     "EventStore.append_many": "self, events, expected_versions=None",
     "EventStore.read_stream": "self, stream_id, after_version=0, to_version=None, limit=None, "

@@ -8,15 +8,15 @@ commits; but an event that a rebase replayed comes without the origin that its c
 from __future__ import annotations
 
 import os
+import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from tempfile import mkstemp
 from typing import Any, BinaryIO, Protocol
 
-from gitstore.backends.disk.files import sync_directory, sync_file
+from gitstore.backends.disk.files import FILE_MODE, sync_directory, sync_file
 from gitstore.core.base import BaseEventStore
 from gitstore.core.errors import EventStoreError, StoreCorrupted
 from gitstore.core.event import RecordedEvent
@@ -123,17 +123,18 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
 
 @contextmanager
 def _replacing(target: Path) -> Iterator[BinaryIO]:
-    descriptor, aside = mkstemp(".part", ".export-", target.parent)
-    try:
+    aside = target.parent / f".export-{secrets.token_hex(8)}.part"
+    try:  # before it is made: Ctrl-C may come at any moment
+        descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE)
         with os.fdopen(descriptor, "wb") as file:
             if target.exists():
                 os.fchmod(descriptor, target.stat().st_mode & 0o777)
             yield file
             file.flush()
             sync_file(descriptor)
-        os.replace(aside, target)  # noqa: PTH105 - both are open to see
+        aside.replace(target)
     except BaseException:
         with suppress(OSError):
-            os.unlink(aside)  # noqa: PTH108
+            aside.unlink()
         raise
     sync_directory(target.parent)

@@ -53,10 +53,10 @@ class AppendingContract:
     def test_append_returns_what_is_recorded(self, store: BaseEventStore) -> None:
         """The event comes back whole, and equal to what every reader is given."""
         metadata = {"userId": "ann", "correlationId": "c", "causationId": "b", "own": [1]}
-        event = DomainEvent("task-1", "TaskCreated", {"title": "Ship"}, metadata, "id-1", T0)
+        event = DomainEvent("task-1", "Opened", {"title": "Ship"}, metadata, "id-1", T0)
         recorded = store.append(event)
         assert recorded.event == DomainEvent(
-            "task-1", "TaskCreated", {"title": "Ship"}, metadata, "id-1", T0, 1
+            "task-1", "Opened", {"title": "Ship"}, metadata, "id-1", T0, 1
         )
         assert list(store.read_all()) == [recorded]
         assert list(store.read_stream("task-1")) == [recorded]

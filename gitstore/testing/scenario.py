@@ -5,7 +5,7 @@
 ...     if any(event.type == "TaskFinished" for event in history):
 ...         raise ValueError("it is finished")
 ...     return [DomainEvent("task-1", "TaskFinished", {"after": len(history)})]
->>> created = DomainEvent("task-1", "TaskCreated", {"title": "Ship"})
+>>> created = DomainEvent("task-1", "TaskOpened", {"title": "Ship"})
 >>> finished = DomainEvent("task-1", "TaskFinished", {"after": 1})
 >>> with open_store("memory:") as store:
 ...     task = Scenario(store).given(created)

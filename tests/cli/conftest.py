@@ -125,7 +125,7 @@ def record(where: Path, events: Iterable[Recorded]) -> None:
     """Make a store of these events, ``id-1`` …: one a day from 2026-11-01, 08:00 UTC."""
     first = datetime(2026, 11, 1, 8, tzinfo=UTC)
     with gitstore.open_store(where) as store:
-        store.append_many(
+        store.append_history(
             gitstore.DomainEvent(stream, kind, data, metadata, f"id-{n + 1}", first + timedelta(n))
             for n, (stream, kind, data, metadata) in enumerate(events)
         )

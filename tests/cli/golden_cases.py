@@ -28,7 +28,54 @@ WIDE: list[Recorded] = [
 ]
 """Names too long for tables, characters of two cells, and text that would drive a terminal."""
 
-STORES: dict[str, list[Recorded]] = {"nothing": [], "history": HISTORY, "wide": WIDE}
+_SESSION = {"sessionId": "abc"}
+WORK: list[Recorded] = [
+    (
+        "task-AUTH-001",
+        "TaskCreated",
+        {"taskId": "AUTH-001", "title": "Sign in", "workflowState": "backlog"},
+        {"userId": "ada"},
+    ),
+    (
+        "worktree-task/AUTH-001",
+        "WorktreeCreated",
+        {"branch": "task/AUTH-001", "path": "/srv/shop.worktrees/AUTH-001", "taskId": "AUTH-001"},
+        {},
+    ),
+    (
+        "session-abc",
+        "SessionQueued",
+        {**_SESSION, "taskId": "AUTH-001", "mode": "autonomous", "priority": "high"},
+        {},
+    ),
+    ("session-abc", "SessionStarted", {**_SESSION, "environment": {"type": "docker"}}, {}),
+    (
+        "task-AUTH-001",
+        "TaskStatusChanged",
+        {"taskId": "AUTH-001", "oldStatus": "todo", "newStatus": "in_progress"},
+        {"userId": "ada"},
+    ),
+    (
+        "session-abc",
+        "SessionCompleted",
+        {**_SESSION, "result": "failure", "duration": 61000, "toolsUsed": ["Edit"]},
+        {},
+    ),
+    (
+        "session-def",
+        "SessionQueued",
+        {"sessionId": "def", "taskId": "AUTH-001", "mode": "autonomous", "priority": "high"},
+        {},
+    ),
+]
+"""A task, its worktree, a session that failed and one that waits; their data fits the types."""
+
+STORES: dict[str, list[Recorded]] = {
+    "nothing": [],
+    "history": HISTORY,
+    "wide": WIDE,
+    "work": WORK,
+}
 """What stands in the default store before a case; with ``nothing`` there is no store."""
 
 
@@ -75,13 +122,13 @@ def case(name: str, *lines: str, store: str = "history", interrupt_after: int = 
 
 _HUB = ("git init --quiet --bare hub.git", "sc-events remote add hub hub.git | cat")
 _FIXED = "--id n-1 --time 2026-11-20T08:00:00Z"
-_APPEND = f"sc-events append task-1 TaskCreated {_FIXED}"
+_APPEND = f"sc-events append task-1 TaskOpened {_FIXED}"
 _AT = "--time 2026-11-20T08:00:00Z"
 _CHECKPOINT = ("sc-events remote machine laptop", "sc-events checkpoint -f minimal")
 _TWO_SIDES = (
     "cp -r ~/.scopecraft/events.git other.git",
     f"""sc-events append task-AUTH-001 Renamed --id n-1 {_AT} --data '{{"title": "Sign in"}}'""",
-    f"sc-events append task-AUTH-001 TaskDeleted --id n-2 {_AT}",
+    f"sc-events append task-AUTH-001 TaskClosed --id n-2 {_AT}",
     f"sc-events append note-here Noted --id n-3 {_AT}",
     (
         f"sc-events append task-AUTH-001 Renamed --id n-1 {_AT} --store other.git "
@@ -94,9 +141,9 @@ _TWO_SIDES = (
 _ELSEWHERE = (
     "sc-events clone hub.git copy.git",
     f"sc-events append task-AUTH-001 TaskDone --store copy.git {_FIXED}",
-    "sc-events append task-9 TaskCreated --store copy.git --id n-2 --time 2026-11-20T09:00:00Z",
+    "sc-events append task-9 TaskOpened --store copy.git --id n-2 --time 2026-11-20T09:00:00Z",
     "git --git-dir copy.git push --quiet origin 'refs/streams/*:refs/streams/*'",
-    "sc-events append task-AUTH-001 TaskRenamed --id n-3 --time 2026-11-20T10:00:00Z",
+    "sc-events append task-AUTH-001 TaskRetitled --id n-3 --time 2026-11-20T10:00:00Z",
 )
 """A clone of that hub recorded two events and pushed them; here one was recorded since."""
 
@@ -168,24 +215,103 @@ CASES = [
         "append.again",
         f"{_APPEND} --expect none",
         f"{_APPEND} --expect none",
-        f"sc-events append task-1 TaskDeleted {_FIXED}",
+        f"sc-events append task-1 TaskClosed {_FIXED}",
     ),
     case(
         "append.far-ahead",
-        "sc-events append task-1 TaskCreated --id n-1 --time 2030-01-01T00:00:00Z",
+        "sc-events append task-1 TaskOpened --id n-1 --time 2030-01-01T00:00:00Z",
     ),
     case(
         "append.errors",
         "sc-events append",
-        "sc-events append task-1 TaskCreated --expect soon",
-        "sc-events append task-AUTH-001 TaskStatusChanged --expect 7",
-        "sc-events append task-AUTH-001 TaskCreated --expect none",
-        "sc-events append task-1 TaskCreated --data 1 --data-file data.json",
-        "sc-events append task-1 TaskCreated --data-file missing.json",
-        "sc-events append task-1 TaskCreated --metadata 1",
-        """sc-events append task-1 TaskCreated --user ada --metadata '{"userId": "bob"}'""",
-        "sc-events append task-1 TaskCreated --time yesterday",
+        "sc-events append task-1 TaskOpened --expect soon",
+        "sc-events append task-AUTH-001 TaskNoted --expect 7",
+        "sc-events append task-AUTH-001 TaskOpened --expect none",
+        "sc-events append task-1 TaskOpened --data 1 --data-file data.json",
+        "sc-events append task-1 TaskOpened --data-file missing.json",
+        "sc-events append task-1 TaskOpened --metadata 1",
+        """sc-events append task-1 TaskOpened --user ada --metadata '{"userId": "bob"}'""",
+        "sc-events append task-1 TaskOpened --time yesterday",
         "sc-events append task-1 'Task Created'",
+    ),
+    case(
+        "append.schema",
+        """sc-events append task-1 TaskCreated --data '{"title": "Sign in"}'""",
+        """sc-events append task-1 TaskCreated --data '{"title": "Sign in"}' --no-validate """
+        f"{_FIXED}",
+        """sc-events append session-1 SessionFailed --data '{"sessionId": "1", "duration": 5, """
+        f"""\"toolsUsed\": []}}' --id n-2 {_AT}""",
+        """sc-events append session-1 SessionFailed --data '{"result": "success"}'""",
+        store="nothing",
+    ),
+    case("schema.help", "sc-events schema --help"),
+    case("schema.list", "sc-events schema", "sc-events schema -f minimal"),
+    case("schema.type", "sc-events schema TaskUpdated", "sc-events schema SessionFailed | cat"),
+    case("schema.json-schema", "sc-events schema TaskMoved --json-schema"),
+    case("schema.errors", "sc-events schema TaskCreate", "sc-events schema Noted"),
+    case("replay.help", "sc-events replay --help"),
+    case("replay.terminal", "sc-events replay", store="work"),
+    case(
+        "replay.formats",
+        "sc-events replay -p TaskBoard -f json",
+        "sc-events replay --projection task-board -p activesessions -f json",
+        "sc-events replay | cat",
+        "sc-events replay -f minimal",
+        store="work",
+    ),
+    case(
+        "replay.as-of",
+        "sc-events replay -p TaskBoard --as-of 4",
+        "sc-events replay -p TaskBoard --as-of 2026-11-04",
+        "sc-events replay -p ActiveSessions --as-of 2026-11-05T08:00:00Z",
+        "sc-events replay -p TaskBoard --from 2026-11-05 --to 2026-11-06",
+        store="work",
+    ),
+    case(
+        "replay.check",
+        "sc-events replay -p TaskBoard --check",
+        "sc-events projections update TaskBoard -f minimal | cut -f 1-4",
+        "sc-events replay -p TaskBoard --check",
+        "sc-events replay -p TaskBoard --check -f json",
+        store="work",
+    ),
+    case("replay.empty", "sc-events replay", "sc-events replay -f json", store="nothing"),
+    case(
+        "replay.errors",
+        "sc-events replay -p Board",
+        "sc-events replay --as-of soon",
+        "sc-events replay --from 2026-11-05 --to 2026-11-04",
+        "sc-events replay --check --as-of 3",
+        "sc-events replay --store missing.git",
+    ),
+    case("projections.help", "sc-events projections --help", "sc-events projections skip --help"),
+    case(
+        "projections.terminal",
+        "sc-events projections",
+        "sc-events projections update",
+        f"sc-events append task-AUTH-001 Noted {_FIXED}",
+        "sc-events projections status TaskBoard",
+        "sc-events projections rebuild TaskBoard",
+        "sc-events projections reset TaskBoard",
+        "sc-events projections status TaskBoard WorktreeMap",
+        store="work",
+    ),
+    case(
+        "projections.formats",
+        "sc-events projections status TaskBoard -f json",
+        "sc-events projections status TaskBoard | cat",
+        "sc-events projections status TaskBoard -f minimal",
+        store="work",
+    ),
+    case("projections.empty", "sc-events projections", store="nothing"),
+    case(
+        "projections.errors",
+        "sc-events projections status Board",
+        "sc-events projections skip TaskBoard",
+        "sc-events projections reset",
+        "git --git-dir ~/.scopecraft/events.git config gitstore.projections no.such.module",
+        "sc-events projections",
+        store="work",
     ),
     case("import.help", "sc-events import --help"),
     case("import.terminal", "sc-events import more.jsonl", "sc-events import more.jsonl"),
@@ -389,6 +515,8 @@ CASES = [
     ),
     case("verify.rebased", *_REBASED, "sc-events verify", "sc-events verify -f json"),
     case("verify.empty", "sc-events verify", store="nothing"),
+    case("verify.schemas", "sc-events verify --schemas", "sc-events verify --schemas -f json"),
+    case("verify.fits", "sc-events verify --schemas", store="work"),
     case(
         "verify.damage",
         "python3 -c 'import sqlite3, sys; db = sqlite3.connect(sys.argv[1], isolation_level=None); "

@@ -12,11 +12,11 @@ from tests.cli.conftest import Cli
 
 def test_on_a_terminal_one_line_says_what_was_recorded(cli: Cli) -> None:
     """Where it stands, what it is, and its abbreviated commit."""
-    ran = cli.ok("append", "task-AUTH-001", "TaskCreated", terminal=True)
+    ran = cli.ok("append", "task-AUTH-001", "TaskOpened", terminal=True)
     with gitstore.open_store(cli.default_store) as store:
         (recorded,) = store.read_all()
     assert recorded.commit is not None
-    assert ran.out == f"task-AUTH-001@1  TaskCreated  {recorded.commit[:7]}\n"
+    assert ran.out == f"task-AUTH-001@1  TaskOpened  {recorded.commit[:7]}\n"
 
 
 def test_in_a_pipe_the_recorded_event_is_one_json_line(cli: Cli) -> None:

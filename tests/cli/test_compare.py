@@ -21,7 +21,7 @@ def both(history: Path, tmp_path: Path) -> tuple[Path, Path]:
     for store, by in ((a, "laptop"), (b, "desk")):
         shutil.copytree(history, store)
         with reopen(store) as opened:
-            opened.append(DomainEvent("task-AUTH-001", "TaskStatusChanged", {"by": by}, id=by))
+            opened.append(DomainEvent("task-AUTH-001", "TaskNoted", {"by": by}, id=by))
             opened.append(DomainEvent(f"only-{by}", "Noted", id=f"only-{by}"))
     return a, b
 
@@ -86,7 +86,7 @@ def test_both_sides_of_a_stream(cli: Cli, both: tuple[Path, Path]) -> None:
     assert {"field": "data.n", "ours": 1, "theirs": 2} in twins["fields"]
     assert cli(*line, "-f", "jsonl").jsonl[1:] == [first, second, twins]
     assert cli(*line, "-f", "minimal").lines[0].split("\t")[1:] == [
-        "TaskStatusChanged", "laptop", "TaskStatusChanged", "desk",
+        "TaskNoted", "laptop", "TaskNoted", "desk",
     ]  # fmt: skip
 
 

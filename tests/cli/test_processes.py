@@ -65,7 +65,7 @@ def test_exit_codes(tmp_path: Path, args: list[str], code: int) -> None:
 
 def test_a_terminal_gets_colours_and_tables(cli: Cli) -> None:
     """And a pipe gets neither."""
-    cli.ok("append", "task-1", "TaskCreated", "--user", "ada")
+    cli.ok("append", "task-1", "TaskOpened", "--user", "ada")
     code, shown = on_terminal("list")
     assert code == 0
     assert "Position" in shown

@@ -66,7 +66,7 @@ def test_a_dry_run_tells_the_same_and_changes_nothing(cli: Cli, other: Path) -> 
 
 def test_a_dry_run_of_a_plain_pull(cli: Cli, other: Path) -> None:
     """What diverged would stay so: exit 3; what would come is shown, and does not."""
-    cli.ok("append", "task-new", "TaskCreated", "--store", other)
+    cli.ok("append", "task-new", "TaskOpened", "--store", other)
     cli.ok("push", "--store", other)
     ran = cli("pull", "--dry-run")
     assert ran.code == 3

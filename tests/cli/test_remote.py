@@ -36,7 +36,7 @@ def test_a_path_starts_where_the_user_is(cli: Cli) -> None:
 
 def test_plain_git_pushes_what_the_command_prepared(cli: Cli) -> None:
     """In the store, with the remote's name and nothing else."""
-    cli.ok("append", "task-1", "TaskCreated")
+    cli.ok("append", "task-1", "TaskOpened")
     cli.ok("remote", "add", "hub", bare(cli.cwd / "hub.git"))
     git(cli.default_store, "push", "hub")
     assert set(refs(cli.cwd / "hub.git")) >= {"refs/heads/main", "refs/streams/task-1"}
@@ -117,7 +117,7 @@ def test_it_is_a_program_too(cli: Cli, home: Path) -> None:
 
 def test_a_store_that_cannot_be_written_says_so(cli: Cli) -> None:
     """In words of git, which names the file."""
-    cli.ok("append", "task-1", "TaskCreated")
+    cli.ok("append", "task-1", "TaskOpened")
     (cli.default_store / "config.lock").touch()
     ran = cli("remote", "add", "hub", "/srv/x.git")
     assert ran.code == 1

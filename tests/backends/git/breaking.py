@@ -48,7 +48,7 @@ def _event(chance: random.Random, number: int) -> DomainEvent:
     spilled = "s" * 9_000 if number % 60 == 7 else ""
     return DomainEvent(
         chance.choice(NAMES),
-        chance.choice(("Noted", "TaskCreated", "Über")),
+        chance.choice(("Noted", "TaskOpened", "Über")),
         {"n": number, "text": "t" * chance.randrange(80), "spilled": spilled, "f": 1.5e-9},
         {"userId": chance.choice(("ada", "Bö <b>")), "trace": {"n": number}},
         timestamp=_START + timedelta(minutes=number),
@@ -233,7 +233,7 @@ def readable(store: Path) -> dict[str, tuple[Any, ...]]:
 
 
 def _filtered(opened: Any) -> Iterator[Any]:
-    yield tuple(map(_whole, opened.read_all(types="TaskCreated")))
+    yield tuple(map(_whole, opened.read_all(types="TaskOpened")))
     yield tuple(map(_whole, opened.read_all(users="ada")))
     yield tuple(map(_whole, opened.read_all(categories="task", since=_START)))
     yield tuple(map(_whole, opened.read_all(since=_START + timedelta(minutes=100))))

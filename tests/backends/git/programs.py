@@ -125,7 +125,7 @@ def create_at_once(path: str, number: int) -> None:
     say("ready")
     sys.stdin.readline()
     with open_git(path) as store:
-        say(ack(store.append(DomainEvent("task-1", "TaskCreated", {"by": number}))))
+        say(ack(store.append(DomainEvent("task-1", "TaskOpened", {"by": number}))))
 
 
 @program

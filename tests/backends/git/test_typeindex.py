@@ -102,16 +102,16 @@ def test_plain_git_shows_a_types_events_of_a_day(tmp_path: Path) -> None:
     """The command of the README, after nothing but an append and a close."""
     store = tmp_path / "events.git"
     with reopen(store) as opened:
-        opened.append(event("TaskMoved"))
-        first = opened.append(event("TaskCreated", "task-A b@2", microseconds=5))
-        second = opened.append(event("TaskCreated", "task-2", hours=-3))
-    shown = git(store, "notes", "--ref=types", "show", "notes/types:TaskCreated/2026-11-23")
+        opened.append(event("TaskShifted"))
+        first = opened.append(event("TaskOpened", "task-A b@2", microseconds=5))
+        second = opened.append(event("TaskOpened", "task-2", hours=-3))
+    shown = git(store, "notes", "--ref=types", "show", "notes/types:TaskOpened/2026-11-23")
     assert shown == (
         f"2026-11-23T05:00:00.000Z task-2@1 {second.commit}\n"
         f"2026-11-23T08:00:00.000005Z task-A b@2@1 {first.commit}\n"
     )
-    assert git(store, "cat-file", "-p", "notes/types:TaskCreated/2026-11-23") == (
-        "TaskCreated 2026-11-23\n"
+    assert git(store, "cat-file", "-p", "notes/types:TaskOpened/2026-11-23") == (
+        "TaskOpened 2026-11-23\n"
     )
 
 

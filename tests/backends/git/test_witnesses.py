@@ -41,7 +41,7 @@ def history(path: Path, events: int, seed: int = 11) -> Path:
             event = {
                 "id": f"{seed:08x}-0000-7000-8000-{number:012x}",
                 "streamId": stream,
-                "type": chance.choice(["TaskCreated", "Noted", "Größe"]),
+                "type": chance.choice(["TaskOpened", "Noted", "Größe"]),
                 "version": versions[stream],
                 "timestamp": when.strftime("%Y-%m-%dT%H:%M:%S.000Z"),
                 "data": {"n": number, "text": "é" * chance.choice([0, 3, 9_000 // 2])},

@@ -42,7 +42,7 @@ def store(path: Path) -> Iterator[SqliteEventStore]:
 def created(stream: str = "task-1", **fields: object) -> DomainEvent:
     """An event with a title and a correlation."""
     data, metadata = {"title": "Write tests"}, {"correlationId": "c-1", "userId": "ann"}
-    return DomainEvent(stream, "TaskCreated", data, metadata, **fields)  # type: ignore[arg-type]
+    return DomainEvent(stream, "TaskOpened", data, metadata, **fields)  # type: ignore[arg-type]
 
 
 def by_hand(path: Path, statement: str, *values: object) -> list[tuple[object, ...]]:
@@ -69,7 +69,7 @@ def test_the_table_is_read_with_sql(store: SqliteEventStore, path: Path) -> None
         path,
         "SELECT id, stream_id, type, version, timestamp, json_extract(data, '$.title'), "
         "json_extract(metadata, '$.userId'), position FROM events",
-    ) == [("e-1", "task-1", "TaskCreated", 1, "2026-11-23T08:00:00.000Z", "Write tests", "ann", 1)]
+    ) == [("e-1", "task-1", "TaskOpened", 1, "2026-11-23T08:00:00.000Z", "Write tests", "ann", 1)]
     assert recorded.position == 1
     assert by_hand(path, "PRAGMA application_id") == [(0x53634576,)]
     assert by_hand(path, "PRAGMA user_version") == [(1,)]

@@ -117,7 +117,7 @@ def create_at_once(where: str, number: int) -> None:
     say("ready")
     sys.stdin.readline()
     with open_store(where) as store:
-        say(promise(store.append(DomainEvent("task-1", "TaskCreated", {"by": number}))))
+        say(promise(store.append(DomainEvent("task-1", "TaskOpened", {"by": number}))))
 
 
 @program
