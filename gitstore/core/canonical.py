@@ -94,7 +94,9 @@ def read_canonical(text: bytes) -> JSON:
 def encode_own(value: JSON) -> bytes:
     """The canonical bytes of a value that was read from JSON; ``encode`` without its checks."""
     text = orjson.dumps(value, None, _OPTIONS)
-    return _STRING_OR_EXPONENT.sub(_one_form, text) if _MAY_HOLD_EXPONENT(text) else text
+    if _WRITES_ONE_FORM or not _MAY_HOLD_EXPONENT(text):
+        return text
+    return _STRING_OR_EXPONENT.sub(_one_form, text)
 
 
 def _check_depth(text: bytes, value: JSON, what: str, most: int) -> None:

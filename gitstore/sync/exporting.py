@@ -17,7 +17,7 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 from tempfile import mkstemp
-from typing import Any, BinaryIO, Protocol
+from typing import Any, BinaryIO, Protocol, TypeVar
 
 from gitstore.backends.disk.files import sync_directory, sync_file
 from gitstore.backends.jsonl.layoutwriting import LayoutWriter
@@ -32,7 +32,7 @@ from gitstore.core.errors import (
     StoreCorrupted,
     StoreUnavailable,
 )
-from gitstore.core.event import DomainEvent, RecordedEvent
+from gitstore.core.event import DomainEvent
 from gitstore.core.filters import EventFilter
 from gitstore.core.timestamps import format_timestamp, to_utc
 from gitstore.sync.forms import JSONL, Form
@@ -79,7 +79,7 @@ def export_events(
     lost, ``StoreCorrupted``.
     """
     last = store.last_position()
-    events = whole_history(store, filters)
+    events = whole_history(store.read_all, filters)
     count = 0
     while page := list(islice(events, _LINES)):
         out.write(b"".join([form.encode(recorded.event) for recorded in page]))
@@ -174,7 +174,7 @@ def _write(
     last = store.last_position()
     wanted = {**filters, "after_position": max(layout.position, filters.get("after_position", 0))}
     count = 0
-    for written, position in layout.write(whole_history(store, wanted)):
+    for written, position in layout.write(whole_history(store.read_all, wanted)):
         count += written
         if progress:
             progress("Exporting", position, max(position, last))
@@ -206,17 +206,29 @@ def _is_known(store: BaseEventStore, line: bytes) -> bool:
     return same == line + b"\n"
 
 
-def whole_history(store: BaseEventStore, filters: dict[str, Any]) -> Iterator[RecordedEvent]:
+class _Placed(Protocol):
+    @property
+    def position(self) -> int: ...
+
+    @property
+    def superseded_by(self) -> int | None: ...
+
+
+P = TypeVar("P", bound=_Placed)
+
+
+def whole_history(read: Callable[..., Iterator[P]], filters: dict[str, Any]) -> Iterator[P]:
     """The live events that pass ``filters``, those of ``read_all``, by position and lazily.
 
-    ``StoreCorrupted`` where one is missing: a copy with holes must not pass for the history. What
-    a rebase superseded is no hole; it is read to know that. With filters nobody can tell.
+    ``read``: a store's ``read_all`` or ``read_encoded``. ``StoreCorrupted`` where an event is
+    missing: a copy with holes must not pass for the history. What a rebase superseded is no hole;
+    it is read to know that. With filters nobody can tell.
     """
     after = filters.get("after_position", 0)
     if any(value is not None for name, value in filters.items() if name != "after_position"):
-        yield from store.read_all(**filters)
+        yield from read(**filters)
         return
-    for recorded in store.read_all(**filters, superseded=True):
+    for recorded in read(**filters, superseded=True):
         if recorded.position != after + 1:
             raise StoreCorrupted(
                 f"the store has lost the events at positions {after + 1} to "

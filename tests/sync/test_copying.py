@@ -171,7 +171,7 @@ class Meddled(gitstore.BaseEventStore):
         self.meddle = meddle
 
     def __getattribute__(self, name: str) -> Any:
-        if name in {"inner", "meddle", "append_many", "__dict__"}:
+        if name in {"inner", "meddle", "append_many", "append_encoded", "__dict__"}:
             return object.__getattribute__(self, name)
         return getattr(self.inner, name)
 
@@ -179,6 +179,11 @@ class Meddled(gitstore.BaseEventStore):
         """Append after the others."""
         self.meddle(self.inner)
         return self.inner.append_many(events, expected_versions)
+
+    def append_encoded(self, events: Any) -> None:
+        """Append after the others."""
+        self.meddle(self.inner)
+        self.inner.append_encoded(events)
 
     append = read_stream = read_all = follow = streams = subscribe = close = append_many
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 from gitstore.backends.disk.files import disk_errors_told, holds_wal
 from gitstore.backends.git import clones, repairing, repository
@@ -34,11 +34,13 @@ from gitstore.backends.git.verifying import Verifier, verify_and_repair
 from gitstore.backends.git.writing import Appended, JournalReplaced, Writer
 from gitstore.backends.stamping import Stamper
 from gitstore.core.base import BaseEventStore
+from gitstore.core.encoded import EncodedEvent
 from gitstore.core.errors import EventStoreError, FlushFailed, StoreNotFound, StoreUnavailable
 from gitstore.core.event import DomainEvent, RecordedEvent
 from gitstore.core.expected import ANY, ExpectedVersion
 from gitstore.core.filters import EventFilter, Names
 from gitstore.core.findings import Progress, VerifyReport
+from gitstore.core.garbage import uncollected
 from gitstore.core.idempotence import Proposal
 from gitstore.core.names import category_of, check_event_id, check_stream_id
 from gitstore.core.protocol import Capabilities, Handler
@@ -162,7 +164,20 @@ class GitEventStore(BaseEventStore):
         events: Iterable[DomainEvent],
         expected_versions: Mapping[str, ExpectedVersion] | None = None,
     ) -> list[RecordedEvent]:
-        return self._append([Proposal.of(event) for event in events], expected_versions or {})
+        given = list(events)
+        with uncollected():
+            return self._append([Proposal.of(event) for event in given], expected_versions or {})
+
+    def append_encoded(self, events: Sequence[EncodedEvent]) -> None:
+        with uncollected():
+            self._append([Proposal.of_encoded(event) for event in events], {})
+
+    def read_encoded(self, after_position: int = 0, **filters: Any) -> Iterator[EncodedEvent]:
+        superseded = filters.pop("superseded", False)
+        if any(value is not None for value in filters.values()):
+            return super().read_encoded(after_position, superseded=superseded, **filters)
+        self._check_readable()
+        return self._reader.encoded(after_position, superseded=superseded)
 
     def read_stream(
         self,
