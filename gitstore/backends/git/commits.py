@@ -18,8 +18,7 @@ from gitstore.core.errors import InvalidEvent, StoreCorrupted, UnsupportedFormat
 from gitstore.core.idempotence import MAX_METADATA
 from gitstore.core.names import check_event_id, check_stream_id, check_type
 from gitstore.core.timestamps import (
-    format_timestamp,
-    from_microseconds,
+    format_microseconds,
     parse_timestamp,
     to_microseconds,
 )
@@ -222,7 +221,7 @@ def _commit_bytes(event: EventCommit, tree: str, line: bytes) -> bytes:
     )
     tail = (
         f"\n\nEvent-Id: {event.event_id}\n"
-        f"Event-Time: {format_timestamp(from_microseconds(event.time))}\n"
+        f"Event-Time: {format_microseconds(event.time)}\n"
         f"{_metadata_trailers(event.metadata)}"
     )
     if event.origin:
@@ -244,7 +243,9 @@ def _metadata_trailers(metadata: Mapping[str, JSON]) -> str:
 
 
 def _fits_trailer(value: object) -> TypeGuard[str]:
-    return isinstance(value, str) and len(value) <= 255 and len(value.encode()) <= 255
+    if not isinstance(value, str) or len(value) > 255:
+        return False
+    return value.isascii() or len(value.encode()) <= 255
 
 
 @functools.lru_cache(maxsize=1_024)
@@ -258,7 +259,8 @@ def _identity(user: str) -> str:
 
 
 def _git_date(time: int) -> int:
-    return min(max(time // _MICROSECONDS, 0), MAX_DATE)
+    date = time // _MICROSECONDS
+    return date if 0 <= date <= MAX_DATE else min(max(date, 0), MAX_DATE)
 
 
 def _parse_subject(subject: str) -> tuple[str, str, int]:

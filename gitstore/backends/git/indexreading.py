@@ -137,18 +137,23 @@ class IndexReading(IndexSuperseded):
         clause, values = query.page(limit)
         rows = db.execute(f"SELECT {_COLUMNS} FROM events {clause}", values).fetchall()
         names, words = db.stream_names, db.word_texts
-        return [
-            EncodedEvent(
-                position,
-                names.get(stream) or db.stream_name(stream),
-                version,
-                words.get(kind) or db.word(kind),
-                time,
-                event_id if isinstance(event_id, str) else unpack_id(event_id),
-                *(self._read_bytes(commit.hex()) if None in (data, metadata) else (data, metadata)),
+        found = []
+        for position, stream, version, kind, time, event_id, commit, data, metadata in rows:
+            if data is None or metadata is None:
+                data, metadata = self._read_bytes(commit.hex())  # noqa: PLW2901
+            found.append(
+                EncodedEvent(
+                    position,
+                    names.get(stream) or db.stream_name(stream),
+                    version,
+                    words.get(kind) or db.word(kind),
+                    time,
+                    event_id if isinstance(event_id, str) else unpack_id(event_id),
+                    data,
+                    metadata,
+                )
             )
-            for position, stream, version, kind, time, event_id, commit, data, metadata in rows
-        ]
+        return found
 
     @reports_damage
     def rows_at(self, positions: Sequence[int]) -> list[RecordedEvent]:

@@ -157,7 +157,7 @@ class GitEventStore(BaseEventStore):
         return Exchange(self._parts, self._flusher, self._upkeep, self._subscriptions)
 
     def append(self, event: DomainEvent, expected_version: ExpectedVersion = ANY) -> RecordedEvent:
-        return self._append([Proposal.of(event)], {event.stream_id: expected_version})[0]
+        return self._append([Proposal.of(event)], {event.stream_id: expected_version}).events()[0]
 
     def append_many(
         self,
@@ -166,7 +166,8 @@ class GitEventStore(BaseEventStore):
     ) -> list[RecordedEvent]:
         given = list(events)
         with uncollected():
-            return self._append([Proposal.of(event) for event in given], expected_versions or {})
+            proposals = [Proposal.of(event) for event in given]
+            return self._append(proposals, expected_versions or {}).events()
 
     def append_encoded(self, events: Sequence[EncodedEvent]) -> None:
         with uncollected():
@@ -410,7 +411,7 @@ class GitEventStore(BaseEventStore):
 
     def _append(
         self, proposals: Sequence[Proposal], expected: Mapping[str, ExpectedVersion]
-    ) -> list[RecordedEvent]:
+    ) -> Appended:
         self._check_writable()
         with disk_errors_told(self._parts.layout.root):
             self._upkeep.with_sound_index(self._upkeep.prepare_to_write)
@@ -420,8 +421,8 @@ class GitEventStore(BaseEventStore):
             self._wrote = True
             if self._subscriptions:
                 self._subscriptions.deliver()
-            self._see_to_flush(appended.events)
-        return appended.events
+            self._see_to_flush(appended)
+        return appended
 
     def _record(
         self, proposals: Sequence[Proposal], expected: Mapping[str, ExpectedVersion]
@@ -432,7 +433,7 @@ class GitEventStore(BaseEventStore):
             except JournalReplaced:
                 self._upkeep.look_for_journal()
 
-    def _see_to_flush(self, recorded: Sequence[RecordedEvent]) -> None:
+    def _see_to_flush(self, appended: Appended) -> None:
         if self._flush_mode == "background":
             self._background.wake()
             return
@@ -440,7 +441,8 @@ class GitEventStore(BaseEventStore):
         try:
             self.flush()
         except StoreUnavailable as error:
-            raise FlushFailed(f"recorded, but not in git yet: {error}", recorded) from error
+            why = f"recorded, but not in git yet: {error}"
+            raise FlushFailed(why, appended.events()) from error
 
     def _readmit(self, rows: Sequence[JournalRow]) -> None:
         for old, new in self._writer.readmit(rows):
