@@ -234,12 +234,17 @@ def _metadata_trailers(metadata: Mapping[str, JSON]) -> str:
     for key, name in _TRAILERS:
         value = metadata.get(key)
         if _fits_trailer(value):
-            plain = value if _PLAIN(value) else canonical.encode(value).decode()
-            lines.append(f"{name}: {plain}\n")
+            lines.append(_trailer(name, value))
     if len(lines) < len(metadata):
         rest = {k: v for k, v in metadata.items() if k not in _NAMES or not _fits_trailer(v)}
         lines.append(f"Event-Metadata: {canonical.encode(rest, 'metadata').decode()}\n")
     return "".join(lines)
+
+
+@functools.lru_cache(maxsize=1_024)
+def _trailer(name: str, value: str) -> str:
+    plain = value if _PLAIN(value) else canonical.encode(value).decode()
+    return f"{name}: {plain}\n"
 
 
 def _fits_trailer(value: object) -> TypeGuard[str]:

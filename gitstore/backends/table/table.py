@@ -165,7 +165,10 @@ class EventTable:
         found: list[EncodedEvent] = []
         size = 0
         for row in rows:
-            found.append(self._encoded(row))
+            try:
+                found.append(encoded_of(row))
+            except (ValueError, TypeError, InvalidEvent) as error:
+                raise self._damaged(row, error) from error
             size += len(row[6]) + len(row[7])
             if size > _PAGE_BYTES:
                 rows.close()
@@ -213,12 +216,6 @@ class EventTable:
     def _recorded(self, row: Values) -> RecordedEvent:
         try:
             return recorded_of(row)
-        except (ValueError, TypeError, InvalidEvent) as error:
-            raise self._damaged(row, error) from error
-
-    def _encoded(self, row: BytesValues) -> EncodedEvent:
-        try:
-            return encoded_of(row)
         except (ValueError, TypeError, InvalidEvent) as error:
             raise self._damaged(row, error) from error
 
