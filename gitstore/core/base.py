@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import abc
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from gitstore.core.checkpoint import Checkpoint
+from gitstore.core.encoded import EncodedEvent
 from gitstore.core.errors import ForeignCheckpoint, StaleCheckpoint
 from gitstore.core.event import DomainEvent, RecordedEvent
 from gitstore.core.findings import Finding, Progress, VerifyReport, silent
@@ -82,6 +83,21 @@ class BaseEventStore(EventStore, abc.ABC):
         """The recorded event of this id, or ``None``; ``InvalidEvent`` for what is no event id."""
         check_event_id(event_id)
         return next((r for r in self.read_all() if r.event.id == event_id), None)
+
+    def read_encoded(self, after_position: int = 0, **filters: Any) -> Iterator[EncodedEvent]:
+        """What ``read_all`` gives, with data and metadata as bytes.
+
+        A backend that has them need not decode them; nor does it find out then that they are
+        damaged: ``read_all`` does.
+        """
+        return map(EncodedEvent.of, self.read_all(after_position, **filters))
+
+    def append_encoded(self, events: Sequence[EncodedEvent]) -> None:
+        """``append_many`` for events of another store, their ids, versions and times included.
+
+        ``InvalidEvent`` where their bytes are not canonical.
+        """
+        self.append_history([encoded.event() for encoded in events])
 
     def last_position(self) -> int:
         """The highest position recorded, 0 in an empty store."""

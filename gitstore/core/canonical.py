@@ -107,19 +107,6 @@ def same(one: JSON, other: JSON) -> bool:
     return orjson.dumps(one, None, _OPTIONS) == orjson.dumps(other, None, _OPTIONS)
 
 
-def size_of(value: JSON) -> int:
-    """The bytes of a value that was read from JSON, but for the form of its floats."""
-    return len(orjson.dumps(value))
-
-
-def line_of(values: list[Any]) -> bytes:
-    """Values read from JSON, and moments, as one line: equal ones give equal lines, here and now.
-
-    In another release of orjson the lines may be others.
-    """
-    return orjson.dumps(values, None, orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE)
-
-
 def _check_depth(text: bytes, value: JSON, what: str, most: int) -> None:
     # Each is two bytes of the text at least; its brackets are soon counted, and at most as many can
     # be inside each other.

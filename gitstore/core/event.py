@@ -197,6 +197,7 @@ def trusted_event(
 
     For backends that read a million events: a third of the time the constructors take.
     """
+    # Not by `trusted_domain_event`: a call more, a tenth of the time.
     event = _new(DomainEvent)
     _set_stream_id(event, stream_id)
     _set_type(event, type_name)
@@ -212,3 +213,24 @@ def trusted_event(
     _set_replaces(recorded, replaces)
     _set_superseded_by(recorded, superseded_by)
     return recorded
+
+
+def trusted_domain_event(
+    stream_id: str,
+    type_name: str,
+    data: JSON,
+    metadata: Mapping[str, JSON],
+    event_id: str,
+    timestamp: datetime,
+    version: int,
+) -> DomainEvent:
+    """The event alone, in the same way."""
+    event = _new(DomainEvent)
+    _set_stream_id(event, stream_id)
+    _set_type(event, type_name)
+    _set_data(event, data)
+    _set_metadata(event, metadata)
+    _set_id(event, event_id)
+    _set_timestamp(event, timestamp)
+    _set_version(event, version)
+    return event

@@ -11,14 +11,16 @@ from typing import NamedTuple
 
 from gitstore.core import canonical
 from gitstore.core.canonical import JSON
+from gitstore.core.encoded import EncodedEvent
 from gitstore.core.errors import (
     DuplicateEventId,
     InvalidEvent,
     PartialDuplicate,
     WrongExpectedVersion,
 )
-from gitstore.core.event import DomainEvent, RecordedEvent
+from gitstore.core.event import DomainEvent, RecordedEvent, trusted_domain_event
 from gitstore.core.expected import ExpectedVersion, check_expected, exact_version
+from gitstore.core.timestamps import from_microseconds
 
 MAX_METADATA = 65_536
 """Most bytes of an event's metadata as canonical JSON."""
@@ -47,16 +49,47 @@ class Proposal(NamedTuple):
         data, own_data = canonical.encode_with_copy(event.data)
         return cls(event, data, metadata, own_data, own_metadata)
 
+    @classmethod
+    def of_encoded(cls, given: EncodedEvent) -> Proposal:
+        """An event that another store has recorded, its names checked there.
+
+        ``InvalidEvent`` where its bytes are not canonical, or metadata is no object or too large.
+        """
+        data, metadata = canonical.read_canonical(given.data), read_metadata(given.metadata)
+        event = trusted_domain_event(
+            given.stream_id,
+            given.type,
+            data,
+            metadata,
+            given.id,
+            from_microseconds(given.time),
+            given.version,
+        )
+        return cls(event, given.data, given.metadata, data, metadata)
+
+
+def read_metadata(text: bytes) -> dict[str, JSON]:
+    """The metadata of canonical bytes; ``InvalidEvent`` unless ``encode_metadata`` gives them."""
+    metadata = canonical.read_canonical(text)
+    if not isinstance(metadata, dict):
+        raise InvalidEvent(f"metadata must be an object, not {type(metadata).__name__}")
+    _check_size(text)
+    return metadata
+
 
 def encode_metadata(metadata: Mapping[str, JSON]) -> tuple[bytes, dict[str, JSON]]:
     """The canonical bytes of an event's metadata, and a copy; ``InvalidEvent`` as in ``of``."""
     text, copy = canonical.encode_with_copy(metadata, "metadata")
+    _check_size(text)
+    return text, copy
+
+
+def _check_size(text: bytes) -> None:
     if len(text) > MAX_METADATA:
         raise InvalidEvent(
             f"metadata has {len(text):,} bytes, more than {MAX_METADATA:,}",
             hint="Put what is large into data.",
         )
-    return text, copy
 
 
 def check_batch_ids(proposals: Sequence[Proposal]) -> list[str]:

@@ -16,10 +16,12 @@ from typing import Any
 from gitstore.core import canonical
 from gitstore.core.base import BaseEventStore
 from gitstore.core.checkpoint import Checkpoint
+from gitstore.core.encoded import EncodedEvent
 from gitstore.core.errors import (
     DuplicateEventId,
     EventStoreError,
     ForeignCheckpoint,
+    InvalidEvent,
     PartialDuplicate,
     StaleCheckpoint,
     WrongExpectedVersion,
@@ -201,7 +203,7 @@ class Copying:
             try:
                 for batch in self._brought(last, stop):
                     events += len(batch)
-                    streams.update(recorded.stream_id for recorded in batch)
+                    streams.update(encoded.stream_id for encoded in batch)
             except (StaleCheckpoint, ForeignCheckpoint):
                 # What was compared, or was to be written, is superseded; or has other positions.
                 self._begin()
@@ -215,7 +217,7 @@ class Copying:
         coming = self._source.follow(**self._wanted(), stop=stop)
         return next(coming, None) is not None
 
-    def _brought(self, last: int, stop: threading.Event) -> Iterator[Sequence[RecordedEvent]]:
+    def _brought(self, last: int, stop: threading.Event) -> Iterator[Sequence[EncodedEvent]]:
         """The batches that the target lacked, each written when it is given; proved at the end.
 
         ``StaleCheckpoint`` where a rebase came between.
@@ -223,7 +225,8 @@ class Copying:
         self._check_live(self._position)
         written, bytes_of = self._position, Written()
         try:
-            for batch in batches(_sized(self._compared(last)), CHUNK):
+            coming = ((encoded, len(encoded.data)) for encoded in self._compared(last))
+            for batch in batches(coming, CHUNK):
                 self._check_live(batch[-1].position)
                 self._append(batch)
                 written = batch[-1].position
@@ -244,7 +247,8 @@ class Copying:
             self._read_back(bytes_of, written, last)
             lacking = next(self._compared(last), None)
             if self._position < written:
-                raise StoresDiffer(lacking, None, self._position)
+                missing = _event_at(self._source, lacking) if lacking else None
+                raise StoresDiffer(missing, None, self._position)
 
     def _read_back(self, bytes_of: Written, written: int, last: int) -> None:
         begun = self._position
@@ -253,51 +257,73 @@ class Copying:
             if count % _REPORT_EVERY == 0:
                 self.tell("Comparing", min(begun + count, written), max(written, last))
 
-        theirs = bytes_of.last_of(self._target.read_all(self._their_position), tell)
+        theirs = bytes_of.last_of(self._target.read_encoded(self._their_position), tell)
         if theirs is not None:
             self._position = self._last = written
             self._their_position = theirs.position
             self._checked += bytes_of.count
 
-    def _compared(self, last: int) -> Iterator[RecordedEvent]:
+    def _compared(self, last: int) -> Iterator[EncodedEvent]:
         """Go over what the target has; then gives what comes after that in the source.
 
         The target's read begins first: so the source has what came into both meanwhile.
         """
-        ours: Iterator[RecordedEvent] | None = None
-        for theirs in self._target.read_all(self._their_position):
-            ours = ours or whole_history(self._source, self._wanted())
+        ours: Iterator[EncodedEvent] | None = None
+        for theirs in self._target.read_encoded(self._their_position):
+            ours = ours or whole_history(self._source.read_encoded, self._wanted())
             mine = next(ours, None)
-            if mine is None or not is_same(mine.event, theirs.event):
-                hint = _REBASED if self._was_moved(theirs) else None
-                raise StoresDiffer(mine, theirs, self._position, hint=hint)
+            if mine is None or not mine.is_same(theirs):
+                self._look_closely(mine, theirs)
+            assert mine is not None  # or that would have raised
             self._position, self._their_position = mine.position, theirs.position
             self._last = mine.position
             self._checked += 1
             if self._checked % _REPORT_EVERY == 0:
                 self.tell("Comparing", mine.position, max(mine.position, last))
-        yield from ours or whole_history(self._source, self._wanted())
+        yield from ours or whole_history(self._source.read_encoded, self._wanted())
+
+    def _look_closely(self, mine: EncodedEvent | None, theirs: EncodedEvent) -> None:
+        """Raise ``StoresDiffer`` unless both say the same when they are read as events.
+
+        So what is damaged in a store is told of, or made good, by its own reader.
+        """
+        ours = _event_at(self._source, mine) if mine else None
+        found = _event_at(self._target, theirs)
+        if ours is None or found is None or not is_same(ours.event, found.event):
+            hint = _REBASED if self._was_moved(theirs) else None
+            raise StoresDiffer(ours, found, self._position, hint=hint)
 
     def _wanted(self) -> dict[str, Any]:
         return {**self._filters, "after_position": self._position}
 
-    def _append(self, batch: Sequence[RecordedEvent]) -> None:
-        events = [recorded.event for recorded in batch]
+    def _append(self, batch: Sequence[EncodedEvent]) -> None:
         try:
             while True:
                 try:
-                    self._target.append_history(events)
+                    self._target.append_encoded(batch)
                     return
                 except PartialDuplicate as error:  # another copy wrote the first of them meanwhile
                     known = set(error.known)
-                    events = [event for event in events if event.id not in known]
+                    batch = [encoded for encoded in batch if encoded.id not in known]
+                except InvalidEvent:
+                    batch = [self._made_canonical(encoded) for encoded in batch]
         except (DuplicateEventId, WrongExpectedVersion):
             next(self._compared(self._position), None)  # says what the target has instead
             raise
 
-    def _was_moved(self, theirs: RecordedEvent) -> bool:
+    def _made_canonical(self, encoded: EncodedEvent) -> EncodedEvent:
+        """The event as the source's own reader gives it, which tells of damage, or makes it good.
+
+        ``InvalidEvent`` where that is no event either.
+        """
+        recorded = _event_at(self._source, encoded)
+        again = EncodedEvent.of(recorded) if recorded else encoded
+        again.event()
+        return again
+
+    def _was_moved(self, theirs: EncodedEvent) -> bool:
         """Whether a rebase gave the source's own recording of this event another place."""
-        mine = self._source.find_event(theirs.event.id or "")
+        mine = self._source.find_event(theirs.id)
         return mine is not None and mine.replaces is not None
 
     def _check_live(self, position: int) -> None:
@@ -307,9 +333,10 @@ class Copying:
         self._epoch = store.resume(Checkpoint(store.store_id, self._epoch, reached)).epoch
 
 
-def _sized(events: Iterator[RecordedEvent]) -> Iterator[tuple[RecordedEvent, int]]:
-    for recorded in events:
-        yield recorded, canonical.size_of(recorded.event.data)
+def _event_at(store: BaseEventStore, encoded: EncodedEvent) -> RecordedEvent | None:
+    """The event at this position, read as such; ``None`` where it has gone meanwhile."""
+    found = next(iter(store.read_all(encoded.position - 1, limit=1)), None)
+    return found if found and found.position == encoded.position else None
 
 
 def is_same(mine: DomainEvent, theirs: DomainEvent) -> bool:

@@ -14,12 +14,11 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol
+from typing import Any, BinaryIO, Protocol, TypeVar
 
 from gitstore.backends.disk.files import FILE_MODE, sync_directory, sync_file
 from gitstore.core.base import BaseEventStore
 from gitstore.core.errors import EventStoreError, StoreCorrupted
-from gitstore.core.event import RecordedEvent
 from gitstore.sync.forms import JSONL, Form
 
 Progress = Callable[[str, int, int], None]
@@ -64,7 +63,7 @@ def export_events(
     lost, ``StoreCorrupted``.
     """
     last = store.last_position()
-    events = whole_history(store, filters)
+    events = whole_history(store.read_all, filters)
     count = 0
     while page := list(islice(events, _LINES)):
         out.write(b"".join([form.encode(recorded.event) for recorded in page]))
@@ -75,17 +74,29 @@ def export_events(
     return ExportSummary(count, last)
 
 
-def whole_history(store: BaseEventStore, filters: dict[str, Any]) -> Iterator[RecordedEvent]:
+class _Placed(Protocol):
+    @property
+    def position(self) -> int: ...
+
+    @property
+    def superseded_by(self) -> int | None: ...
+
+
+P = TypeVar("P", bound=_Placed)
+
+
+def whole_history(read: Callable[..., Iterator[P]], filters: dict[str, Any]) -> Iterator[P]:
     """The live events that pass ``filters``, those of ``read_all``, by position and lazily.
 
-    ``StoreCorrupted`` where one is missing: a copy with holes must not pass for the history. What
-    a rebase superseded is no hole; it is read to know that. With filters nobody can tell.
+    ``read``: a store's ``read_all`` or ``read_encoded``. ``StoreCorrupted`` where an event is
+    missing: a copy with holes must not pass for the history. What a rebase superseded is no hole;
+    it is read to know that. With filters nobody can tell.
     """
     after = filters.get("after_position", 0)
     if any(value is not None for name, value in filters.items() if name != "after_position"):
-        yield from store.read_all(**filters)
+        yield from read(**filters)
         return
-    for recorded in store.read_all(**filters, superseded=True):
+    for recorded in read(**filters, superseded=True):
         if recorded.position != after + 1:
             raise StoreCorrupted(
                 f"the store has lost the events at positions {after + 1} to "

@@ -9,8 +9,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
 
-from gitstore.core import canonical
-from gitstore.core.event import RecordedEvent
+from gitstore.core.encoded import EncodedEvent
 
 
 class Written:
@@ -20,28 +19,15 @@ class Written:
         self._digest = hashlib.sha256()
         self.count = 0
 
-    def add(self, batch: Sequence[RecordedEvent]) -> None:
+    def add(self, batch: Sequence[EncodedEvent]) -> None:
         """These were written next."""
-        update = self._digest.update
-        for event in [recorded.event for recorded in batch]:
-            update(
-                canonical.line_of(
-                    [
-                        event.id,
-                        event.stream_id,
-                        event.type,
-                        event.version,
-                        event.timestamp,
-                        event.data,
-                        event.metadata,
-                    ]
-                )
-            )
+        for event in batch:
+            self._digest.update(event.whole())
         self.count += len(batch)
 
     def last_of(
-        self, given: Iterable[RecordedEvent], tell: Callable[[int], None]
-    ) -> RecordedEvent | None:
+        self, given: Iterable[EncodedEvent], tell: Callable[[int], None]
+    ) -> EncodedEvent | None:
         """The last of as many events; ``None`` where these are not the ones that were written.
 
         ``tell`` is told of each how many were read.

@@ -270,7 +270,7 @@ CASES = [
     case(
         "replay.check",
         "sc-events replay -p TaskBoard --check",
-        "sc-events projections update TaskBoard -f minimal | cut -f 1-4",
+        "sc-events projections update TaskBoard -f minimal",
         "sc-events replay -p TaskBoard --check",
         "sc-events replay -p TaskBoard --check -f json",
         store="work",

@@ -55,7 +55,8 @@ VARYING = (
     (r"(?<=<id>\), )\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "<time>"),
     (r'("machine": ?"laptop",\s*"time": ?)"[^"]+"', r"\1<time>"),
     (r'("saved": ?)"[^"]+"', r"\1<time>"),
-    (r"(?<=  )\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?=$|  (?:stopped|skipped))", "<saved>"),
+    (r"^(\w+ +(?:current|behind|stopped) +\d+ +\d+  )\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", r"\1<saved>"),
+    (r"(\t(?:current|behind)\t\d+\t\d+\t)\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", r"\1<saved>"),
     (r"^ +$", ""),  # git log indents empty lines too
 )
 """What differs from run to run or with the release, and what stands for it."""

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from gitstore.core.errors import InvalidEvent
 from gitstore.core.timestamps import (
+    format_microseconds,
     format_timestamp,
     from_microseconds,
     parse_timestamp,
@@ -36,6 +37,12 @@ def test_law_texts_of_one_length_sort_as_the_moments_do(one: datetime, other: da
     texts = [format_timestamp(moment) for moment in (one, other)]
     if len(texts[0]) == len(texts[1]):
         assert (texts[0] < texts[1]) == (one < other)
+
+
+@given(utc_datetimes)
+def test_law_both_ways_to_a_text_agree(moment: datetime) -> None:
+    """From a datetime, and from its microseconds."""
+    assert format_microseconds(to_microseconds(moment)) == format_timestamp(moment)
 
 
 @given(utc_datetimes)

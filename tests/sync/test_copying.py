@@ -6,6 +6,7 @@ import contextlib
 import os
 import random
 import signal
+import sqlite3
 import subprocess
 import threading
 import time
@@ -171,7 +172,7 @@ class Meddled(gitstore.BaseEventStore):
         self.meddle = meddle
 
     def __getattribute__(self, name: str) -> Any:
-        if name in {"inner", "meddle", "append_many", "__dict__"}:
+        if name in {"inner", "meddle", "append_many", "append_encoded", "__dict__"}:
             return object.__getattribute__(self, name)
         return getattr(self.inner, name)
 
@@ -179,6 +180,11 @@ class Meddled(gitstore.BaseEventStore):
         """Append after the others."""
         self.meddle(self.inner)
         return self.inner.append_many(events, expected_versions)
+
+    def append_encoded(self, events: Any) -> None:
+        """Append after the others."""
+        self.meddle(self.inner)
+        self.inner.append_encoded(events)
 
     append = read_stream = read_all = follow = streams = subscribe = close = append_many
 
@@ -225,6 +231,45 @@ def test_a_source_with_holes_is_not_copied() -> None:
     del source._all[2]
     with pytest.raises(StoreCorrupted, match="lost"):
         copy(source, memory_store([]))
+
+
+def change(file: Path, statement: str) -> None:
+    """Change an SQLite file behind the back of its store, which is closed."""
+    with contextlib.closing(sqlite3.connect(file)) as db, db:
+        db.execute(statement)
+
+
+def test_what_is_no_json_in_a_source_is_told_of(make: Make, tmp_path: Path) -> None:
+    """By the source, with the event; nothing of it is written."""
+    with gitstore.open_store(place(tmp_path, "sqlite", "source")) as store:
+        store.append_many(several(5))
+    change(tmp_path / "source", "UPDATE events SET data = '{' WHERE position = 4")
+    target = make("git", "target")
+    with (
+        gitstore.open_store(place(tmp_path, "sqlite", "source")) as source,
+        pytest.raises(StoreCorrupted, match="position 4"),
+    ):
+        copy(source, target)
+    assert target.last_position() == 0
+
+
+@pytest.mark.parametrize("damage", ["{", '{"n": 3}'], ids=["no JSON", "another form"])
+@pytest.mark.parametrize("damaged", ["source", "target"])
+def test_a_derived_index_is_not_what_is_copied(
+    make: Make, tmp_path: Path, damaged: str, damage: str
+) -> None:
+    """Bytes in a git store's index that no append made: what its reader makes of them counts."""
+    address = place(tmp_path, "git", damaged)
+    other = make("sqlite", "other")
+    other.append_many([event(n) for n in range(5)])
+    with gitstore.open_store(address) as store:
+        copy(other, store)
+    index = tmp_path / damaged / "gitstore" / "index.db"
+    change(index, f"UPDATE events SET data = CAST('{damage}' AS BLOB) WHERE position = 4")
+    with gitstore.open_store(address) as store:
+        pair = (store, make("git", "fresh")) if damaged == "source" else (other, store)
+        assert copy(*pair).checked == 5
+        assert exported(pair[1]) == exported(other)
 
 
 def test_batches_are_bounded_by_their_bytes(make: Make) -> None:

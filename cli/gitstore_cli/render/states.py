@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from gitstore_cli.env import Env
 from gitstore_cli.render.jsontext import array, one_line, pretty
 from gitstore_cli.render.moments import local_seconds
+from gitstore_cli.render.names import counted
 from gitstore_cli.render.table import Column, Table
 from gitstore_cli.safe import printable
 
@@ -48,12 +49,18 @@ def write_checks(env: Env, form: str, checks: Iterable[StateCheck]) -> None:
         _write_objects(env, form, map(_check_object, checks))
         return
     rows = [
-        (one.name, "same" if one.ok else "differs", f"{one.position:,}", why)
+        (one.name, _verdict(one), f"{one.position:,}", why)
         for one in checks
         for why in one.differences or (one.problem or "",)
     ]
     titles = (Column("Projection", "bold"), Column("Saved state"), Column("Position", right=True))
     _write_rows(env, form, (*titles, Column("Where", most=200)), rows)
+
+
+def _verdict(one: StateCheck) -> str:
+    if one.problem is not None:
+        return "unusable"
+    return "same" if one.ok else "differs"
 
 
 def _check_object(one: StateCheck) -> dict[str, Any]:
@@ -136,12 +143,16 @@ def _write_table(env: Env, name: str, state: Any, *, gap: bool) -> None:
     if not collections:
         env.answer(f"{name}:\n{pretty(state)}")
     for key, entries in collections:
-        env.answer(printable(f"{name}: {len(entries):,} {key}"))
-        keys = list(dict.fromkeys(k for entry in entries.values() for k in entry))[:_MOST_COLUMNS]
+        noun = key.removesuffix("s")
+        env.answer(printable(f"{name}: {counted(len(entries), noun)}"))
+        names = dict.fromkeys(field for entry in entries.values() for field in entry)
+        # What repeats the entry's own name says nothing.
+        keys = [k for k in names if any(one.get(k) != n for n, one in entries.items())]
+        del keys[_MOST_COLUMNS:]
         rows = [
             (entry, *(_cell(value.get(one)) for one in keys)) for entry, value in entries.items()
         ]
-        first = Column(_title(key).removesuffix("s"), "bold", most=40, least=12)
+        first = Column(_title(noun), "bold", most=40, least=12)
         Table(env, (first, *_columns(keys, rows))).write(rows)
 
 

@@ -18,8 +18,7 @@ from gitstore.core.errors import InvalidEvent, StoreCorrupted, UnsupportedFormat
 from gitstore.core.idempotence import MAX_METADATA
 from gitstore.core.names import check_event_id, check_stream_id, check_type
 from gitstore.core.timestamps import (
-    format_timestamp,
-    from_microseconds,
+    format_microseconds,
     parse_timestamp,
     to_microseconds,
 )
@@ -222,7 +221,7 @@ def _commit_bytes(event: EventCommit, tree: str, line: bytes) -> bytes:
     )
     tail = (
         f"\n\nEvent-Id: {event.event_id}\n"
-        f"Event-Time: {format_timestamp(from_microseconds(event.time))}\n"
+        f"Event-Time: {format_microseconds(event.time)}\n"
         f"{_metadata_trailers(event.metadata)}"
     )
     if event.origin:
@@ -235,16 +234,23 @@ def _metadata_trailers(metadata: Mapping[str, JSON]) -> str:
     for key, name in _TRAILERS:
         value = metadata.get(key)
         if _fits_trailer(value):
-            plain = value if _PLAIN(value) else canonical.encode(value).decode()
-            lines.append(f"{name}: {plain}\n")
+            lines.append(_trailer(name, value))
     if len(lines) < len(metadata):
         rest = {k: v for k, v in metadata.items() if k not in _NAMES or not _fits_trailer(v)}
         lines.append(f"Event-Metadata: {canonical.encode(rest, 'metadata').decode()}\n")
     return "".join(lines)
 
 
+@functools.lru_cache(maxsize=1_024)
+def _trailer(name: str, value: str) -> str:
+    plain = value if _PLAIN(value) else canonical.encode(value).decode()
+    return f"{name}: {plain}\n"
+
+
 def _fits_trailer(value: object) -> TypeGuard[str]:
-    return isinstance(value, str) and len(value) <= 255 and len(value.encode()) <= 255
+    if not isinstance(value, str) or len(value) > 255:
+        return False
+    return value.isascii() or len(value.encode()) <= 255
 
 
 @functools.lru_cache(maxsize=1_024)
@@ -258,7 +264,8 @@ def _identity(user: str) -> str:
 
 
 def _git_date(time: int) -> int:
-    return min(max(time // _MICROSECONDS, 0), MAX_DATE)
+    date = time // _MICROSECONDS
+    return date if 0 <= date <= MAX_DATE else min(max(date, 0), MAX_DATE)
 
 
 def _parse_subject(subject: str) -> tuple[str, str, int]:

@@ -348,11 +348,11 @@ class Flusher:
         raise AssertionError("a thousand foreign tips of one ref")
 
     def _feed_commit(self, rows: Sequence[JournalRow], parent: str) -> GitObject:
-        entries = [
-            feed.FeedEntry(r.position, r.type, r.stream, r.version, r.commit_id.hex()) for r in rows
+        lines = [
+            feed.line_of(r.position, r.type, r.stream, r.version, r.commit_id.hex()) for r in rows
         ]
         now = to_microseconds(self._parts.stamper.clock()) // 1_000_000
-        return feed.encode_feed(parent, max(now, 0), entries)
+        return feed.encode_lines(parent, max(now, 0), rows[0].position, rows[-1].position, lines)
 
 
 def _update_of(chain: Sequence[JournalRow], tip: str | None = None) -> RefUpdate:

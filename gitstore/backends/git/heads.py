@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from gitstore.backends.git.indexschema import StreamHead
 from gitstore.backends.git.journalschema import JournalRow
@@ -46,10 +46,11 @@ class Heads:
         found = self._parts.index.heads_of(missing)
         self._heads.update((stream, found.get(stream, NO_HEAD)) for stream in missing)
 
-    def note(self, row: JournalRow) -> None:
-        """Take over an event that was just recorded."""
-        self._heads[row.stream] = head_of(row)
-        self.last = row.position
+    def note(self, rows: Sequence[JournalRow]) -> None:
+        """Take over events that were just recorded."""
+        for row in {row.stream: row for row in rows}.values():
+            self._heads[row.stream] = head_of(row)
+        self.last = rows[-1].position
 
     def refresh(self) -> None:
         """Take over what other processes, or a flush, have done since."""

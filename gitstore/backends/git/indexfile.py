@@ -195,5 +195,5 @@ class IndexFile:
             wal=self._wal,
             read_only=self._read_only,
         )
-        connection.execute("PRAGMA cache_size = -16000")
+        connection.execute("PRAGMA cache_size = -8000")
         return connection

@@ -19,6 +19,7 @@ from gitstore.backends.git.layout import StoreLayout
 from gitstore.backends.git.objects import Objects
 from gitstore.core import canonical
 from gitstore.core.canonical import JSON
+from gitstore.core.encoded import EncodedEvent
 from gitstore.core.event import RecordedEvent, trusted_event
 from gitstore.core.filters import EventFilter
 from gitstore.core.timestamps import from_microseconds
@@ -130,6 +131,31 @@ class IndexReading(IndexSuperseded):
         return self._fetch(*query.page(limit))
 
     @reports_damage
+    def encoded_page(self, query: Query, limit: int) -> list[EncodedEvent]:
+        """``page`` without a look into data and metadata."""
+        db = self._db()
+        clause, values = query.page(limit)
+        rows = db.execute(f"SELECT {_COLUMNS} FROM events {clause}", values).fetchall()
+        names, words = db.stream_names, db.word_texts
+        found = []
+        for position, stream, version, kind, time, event_id, commit, data, metadata in rows:
+            if data is None or metadata is None:
+                data, metadata = self._read_bytes(commit.hex())  # noqa: PLW2901
+            found.append(
+                EncodedEvent(
+                    position,
+                    names.get(stream) or db.stream_name(stream),
+                    version,
+                    words.get(kind) or db.word(kind),
+                    time,
+                    event_id if isinstance(event_id, str) else unpack_id(event_id),
+                    data,
+                    metadata,
+                )
+            )
+        return found
+
+    @reports_damage
     def rows_at(self, positions: Sequence[int]) -> list[RecordedEvent]:
         """The live events at these positions (at most 1,000), rising."""
         marks = ",".join("?" * len(positions))
@@ -200,6 +226,11 @@ class IndexReading(IndexSuperseded):
                 )
             )
         return found
+
+    def _read_bytes(self, commit: str) -> tuple[bytes, bytes]:
+        """Data and metadata that are not here, from git, as bytes."""
+        event = self._objects.read_event(commit)
+        return self._objects.read_data(event), canonical.encode_own(event.metadata)
 
     def _read_body(self, commit: str) -> tuple[JSON, Mapping[str, JSON]]:
         """Data and metadata that are not here, from git."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from gitstore.backends.git.commits import SPILL_OVER
 from gitstore.backends.git.journalschema import JournalRow
@@ -71,8 +71,7 @@ INSERT INTO state VALUES(1, 0, '');
 """
 
 
-@dataclass(frozen=True, slots=True)
-class StreamHead:
+class StreamHead(NamedTuple):
     """Where a stream ends: its version, the 20 bytes of that commit's id, its committer date."""
 
     version: int

@@ -261,10 +261,12 @@ class Journal:
         db = self._connections.get()
         with transaction(db):
             db.executemany(f"INSERT OR IGNORE INTO pending({COLUMNS}) VALUES({MARKS})", stay)
-            db.executemany(
-                "DELETE FROM pending WHERE position = ? AND commit_id = ?",
-                [(row.position, row.commit_id) for row in gone],
-            )
+            # Of a batch that went into a pack at once, nothing was ever here.
+            if db.execute("SELECT 1 FROM pending LIMIT 1").fetchone() is not None:
+                db.executemany(
+                    "DELETE FROM pending WHERE position = ? AND commit_id = ?",
+                    [(row.position, row.commit_id) for row in gone],
+                )
             db.execute(
                 "UPDATE state SET flushed = max(flushed, ?), listed = max(listed, ?), feed = ?, "
                 "refs = ?, intent = NULL",

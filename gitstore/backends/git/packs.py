@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import struct
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from gitstore.backends.disk.files import sync_directory, write_new
@@ -24,10 +25,23 @@ TEMPORARY = ".gitstore"
 """The suffix of a file that is being written."""
 
 
+@functools.cache
+def _compressor() -> Callable[[bytes, int], bytes] | None:
+    """Intel's zlib for small objects where it is installed: the same size in half the time."""
+    try:
+        from isal import isal_zlib  # noqa: PLC0415 - 2 ms, which who only reads must not pay
+    except ImportError:  # no wheel for this machine
+        return None
+    return isal_zlib.compress
+
+
 def deflate(content: bytes) -> bytes:
     """``content`` as a zlib stream, as git keeps it."""
     if len(content) > 65_536:
-        return zlib.compress(content, 1)
+        return zlib.compress(content, _LEVEL)
+    fast = _compressor()
+    if fast is not None:
+        return fast(content, _LEVEL)
     packer = zlib.compressobj(_LEVEL, zlib.DEFLATED, _WINDOW_BITS, _MEMORY)
     return packer.compress(content) + packer.flush()
 
@@ -53,10 +67,9 @@ class PackBuilder:
             if item.id in self._entries:
                 continue
             header = _entry_header(_KINDS[item.kind], len(item.content))
-            body = deflate(item.content)
-            self._entries[item.id] = (len(self._body), zlib.crc32(body, zlib.crc32(header)))
-            self._body += header
-            self._body += body
+            entry = header + deflate(item.content)
+            self._entries[item.id] = (len(self._body), zlib.crc32(entry))
+            self._body += entry
 
     def add_entry(self, object_hex: str, entry: bytes, checksum: int) -> None:
         """Add an object as it stands in another pack, undeltified, with the CRC-32 of its entry."""
@@ -116,6 +129,7 @@ def clear_leftovers(packs: Path) -> None:
             keep.unlink(missing_ok=True)
 
 
+@functools.lru_cache(maxsize=4_096)
 def _entry_header(kind: int, size: int) -> bytes:
     """Type and size: 4 bits of size beside the type, then 7 a byte, least significant first."""
     byte = (kind << 4) | (size & 15)

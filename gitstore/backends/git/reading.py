@@ -16,12 +16,14 @@ import heapq
 import re
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 from gitstore.backends.git.indexfile import IndexDamaged
 from gitstore.backends.git.indexside import IndexSide
 from gitstore.backends.git.journalschema import JournalRow
 from gitstore.backends.git.parts import Parts
 from gitstore.backends.git.rows import recorded
+from gitstore.core.encoded import EncodedEvent
 from gitstore.core.errors import StoreCorrupted, StoreUnavailable, UnsupportedFormat
 from gitstore.core.event import RecordedEvent
 from gitstore.core.filters import EventFilter
@@ -166,6 +168,12 @@ class Reader:
             if left <= 0:
                 return
 
+    def encoded(self, after: int, *, superseded: bool) -> Iterator[EncodedEvent]:
+        """``all``, forward and unfiltered, with data and metadata as bytes."""
+        for page, _ in self._pages(EventFilter(), after, every=superseded, encoded=True):
+            for found in page:
+                yield found if type(found) is EncodedEvent else EncodedEvent.of(found)
+
     def follow(
         self,
         wanted: EventFilter,
@@ -213,9 +221,12 @@ class Reader:
         return self._parts.journal.highest()[1]
 
     def _pages(
-        self, wanted: EventFilter, after: int, *, every: bool
-    ) -> Iterator[tuple[list[RecordedEvent], int]]:
-        """Pages forward, each with the position up to which everything has been given."""
+        self, wanted: EventFilter, after: int, *, every: bool, encoded: bool = False
+    ) -> Iterator[tuple[list[Any], int]]:
+        """Pages forward, each with the position up to which everything has been given.
+
+        ``encoded``: see ``IndexSide``; what waits in the journal is not.
+        """
         size = _FIRST_PAGE
         end: int | None = None
         attempt = 0
@@ -227,7 +238,7 @@ class Reader:
             if end is None:
                 end = last  # what comes later is not for this read: it may be half a batch
             top = waiting[-1].position if len(waiting) == size else end
-            rows: list[RecordedEvent] = []
+            rows: list[Any] = []
             if after < flushed:
                 try:
                     if found is None or found.through < min(flushed, top):
@@ -235,6 +246,7 @@ class Reader:
                             *(self._parts.index, wanted, after, top + 1, end),
                             backwards=False,
                             every=every,
+                            encoded=encoded,
                         )
                         # What waits is not among them, and may be flushed before the next page.
                         sure = waiting[0].position - 1 if waiting else top
@@ -287,13 +299,13 @@ class Reader:
     def _merge(
         self,
         waiting: Sequence[JournalRow],
-        rows: list[RecordedEvent],
+        rows: list[Any],
         wanted: EventFilter,
         after: int,
         to: int,
         *,
         backwards: bool,
-    ) -> list[RecordedEvent]:
+    ) -> list[Any]:
         """Events of both with ``after < position <= to``, each once, in order."""
         if not waiting:
             return rows

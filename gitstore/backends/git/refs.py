@@ -12,7 +12,7 @@ import os
 import re
 import stat
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -199,7 +199,7 @@ class Refs:
         if self._packed_refs().get(name) is not None:
             with _LockFile(self._layout.packed_refs) as lock:
                 kept = self._packed_refs().lines()
-                kept.pop(name, None)
+                kept.pop(os.fsencode(name), None)
                 lock.commit(packed_content(kept))
         (self._layout.root / name).unlink(missing_ok=True)
 
@@ -209,16 +209,14 @@ class Refs:
             lines = self._packed_refs().lines()
             loose = set(self._loose_among(updates))
             for update in updates:
-                found = self.read(update.name) if update.name in loose else _id_of(lines, update)
+                name = os.fsencode(update.name)
+                found = self.read(update.name) if update.name in loose else _id_of(lines.get(name))
                 if found != update.new and found not in update.olds:
                     failures.append(RefFailure(update, f"it is at {found or 'no commit'}", found))
                 elif update.new is None:
-                    lines.pop(update.name, None)
+                    lines.pop(name, None)
                 else:
-                    lines[update.name] = b"%b %b\n" % (
-                        update.new.encode(),
-                        os.fsencode(update.name),
-                    )
+                    lines[name] = b"%b %b\n" % (update.new.encode(), name)
             lock.commit(packed_content(lines))
         failed = {failure.update.name for failure in failures}
         for update in updates:
@@ -341,8 +339,7 @@ def _names_in(folder: Path) -> frozenset[str]:
         return frozenset()
 
 
-def _id_of(lines: Mapping[str, bytes], update: RefUpdate) -> str | None:
-    line = lines.get(update.name)
+def _id_of(line: bytes | None) -> str | None:
     return line[:40].decode() if line else None
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 from gitstore.backends.disk.files import disk_errors_told, holds_wal, is_writable
 from gitstore.backends.git import clones, repairing, repository
@@ -34,11 +34,13 @@ from gitstore.backends.git.verifying import Verifier, verify_and_repair
 from gitstore.backends.git.writing import Appended, JournalReplaced, Writer
 from gitstore.backends.stamping import Stamper
 from gitstore.core.base import BaseEventStore
+from gitstore.core.encoded import EncodedEvent
 from gitstore.core.errors import EventStoreError, FlushFailed, StoreNotFound, StoreUnavailable
 from gitstore.core.event import DomainEvent, RecordedEvent
 from gitstore.core.expected import ANY, ExpectedVersion
 from gitstore.core.filters import EventFilter, Names
 from gitstore.core.findings import Progress, VerifyReport
+from gitstore.core.garbage import uncollected
 from gitstore.core.idempotence import Proposal
 from gitstore.core.names import category_of, check_event_id, check_stream_id
 from gitstore.core.protocol import Capabilities, Handler
@@ -160,18 +162,33 @@ class GitEventStore(BaseEventStore):
 
     def append(self, event: DomainEvent, expected_version: ExpectedVersion = ANY) -> RecordedEvent:
         proposals = [Proposal.of(one) for one in self._checked([event])]
-        return self._append(proposals, {event.stream_id: expected_version})[0]
+        return self._append(proposals, {event.stream_id: expected_version}).events()[0]
 
     def append_many(
         self,
         events: Iterable[DomainEvent],
         expected_versions: Mapping[str, ExpectedVersion] | None = None,
     ) -> list[RecordedEvent]:
-        proposals = [Proposal.of(event) for event in self._checked(events)]
-        return self._append(proposals, expected_versions or {})
+        given = list(self._checked(events))
+        with uncollected():
+            proposals = [Proposal.of(event) for event in given]
+            return self._append(proposals, expected_versions or {}).events()
 
     def append_history(self, events: Iterable[DomainEvent]) -> list[RecordedEvent]:
-        return self._append([Proposal.of(event) for event in events], {})
+        given = list(events)
+        with uncollected():
+            return self._append([Proposal.of(event) for event in given], {}).events()
+
+    def append_encoded(self, events: Sequence[EncodedEvent]) -> None:
+        with uncollected():
+            self._append([Proposal.of_encoded(event) for event in events], {})
+
+    def read_encoded(self, after_position: int = 0, **filters: Any) -> Iterator[EncodedEvent]:
+        superseded = filters.pop("superseded", False)
+        if any(value is not None for value in filters.values()):
+            return super().read_encoded(after_position, superseded=superseded, **filters)
+        self._check_readable()
+        return self._reader.encoded(after_position, superseded=superseded)
 
     def read_stream(
         self,
@@ -405,7 +422,7 @@ class GitEventStore(BaseEventStore):
 
     def _append(
         self, proposals: Sequence[Proposal], expected: Mapping[str, ExpectedVersion]
-    ) -> list[RecordedEvent]:
+    ) -> Appended:
         self._check_writable()
         with disk_errors_told(self._parts.layout.root):
             self._upkeep.with_sound_index(self._upkeep.prepare_to_write)
@@ -415,8 +432,8 @@ class GitEventStore(BaseEventStore):
             self._wrote = True
             if self._subscriptions:
                 self._subscriptions.deliver()
-            self._see_to_flush(appended.events)
-        return appended.events
+            self._see_to_flush(appended)
+        return appended
 
     def _record(
         self, proposals: Sequence[Proposal], expected: Mapping[str, ExpectedVersion]
@@ -427,7 +444,7 @@ class GitEventStore(BaseEventStore):
             except JournalReplaced:
                 self._upkeep.look_for_journal()
 
-    def _see_to_flush(self, recorded: Sequence[RecordedEvent]) -> None:
+    def _see_to_flush(self, appended: Appended) -> None:
         if self._flush_mode == "background":
             self._background.wake()
             return
@@ -435,7 +452,8 @@ class GitEventStore(BaseEventStore):
         try:
             self.flush()
         except StoreUnavailable as error:
-            raise FlushFailed(f"recorded, but not in git yet: {error}", recorded) from error
+            why = f"recorded, but not in git yet: {error}"
+            raise FlushFailed(why, appended.events()) from error
 
     def _readmit(self, rows: Sequence[JournalRow]) -> None:
         for old, new in self._writer.readmit(rows):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from gitstore.backends.git.commits import GitObject
@@ -24,10 +24,20 @@ BATCH_FROM = 256
 
 
 class Appended(NamedTuple):
-    """What an append did: the recorded events, and whether they are new."""
+    """What an append did: ``rows`` it made of ``proposals``, or ``known`` events it found."""
 
-    events: list[RecordedEvent]
-    is_new: bool
+    proposals: Sequence[Proposal]
+    rows: Sequence[JournalRow]
+    known: Sequence[RecordedEvent] = ()
+
+    @property
+    def is_new(self) -> bool:
+        """Whether anything was recorded."""
+        return bool(self.rows)
+
+    def events(self) -> list[RecordedEvent]:
+        """The recorded events; made when somebody wants them, which whoever copies does not."""
+        return [*self.known, *map(recorded_from, self.proposals, self.rows)]
 
 
 class JournalReplaced(Exception):
@@ -46,7 +56,7 @@ class Writer:
         parts: Parts,
         flusher: Flusher,
         heads: Heads,
-        on_recorded: Callable[[Sequence[RecordedEvent]], None],
+        on_recorded: Callable[[Iterable[RecordedEvent]], None],
     ) -> None:
         self._parts = parts
         self._flusher = flusher
@@ -59,7 +69,7 @@ class Writer:
         """Record proposals, or find them recorded; see the protocol's ``append_many``."""
         ids = check_batch_ids(proposals)
         if not proposals:
-            return Appended([], is_new=False)
+            return Appended((), ())
         if len(proposals) >= BATCH_FROM:
             with self._parts.flush_lock.held():
                 return self._append_batch(proposals, ids, expected)
@@ -92,7 +102,7 @@ class Writer:
                     self._parts.stamper,
                 )
                 self._parts.journal.insert_many([again])
-                self._heads.note(again)
+                self._heads.note([again])
                 if (again.commit_id, again.position) != (row.commit_id, row.position):
                     moved.append((row, again))
         return moved
@@ -106,10 +116,10 @@ class Writer:
         while True:
             found = self._decide(proposals, ids, expected)
             if found is not None:
-                return Appended(found, is_new=False)
+                return Appended((), (), found)
             rows, _ = self._place(proposals)
             if self._insert(rows):
-                return Appended(self._take_over(proposals, rows), is_new=True)
+                return self._take_over(proposals, rows)
             self._catch_up()
 
     def _append_batch(
@@ -123,16 +133,16 @@ class Writer:
             self._heads.refresh()
             found = self._decide(proposals, ids, expected)
             if found is not None:
-                return Appended(found, is_new=False)
+                return Appended((), (), found)
             rows, objects = self._place(proposals)
             if self._parts.journal.count():
                 # Appended since the flush above, or stuck: arrival order needs them in front.
                 self._parts.journal.insert_many(rows)
-                return Appended(self._take_over(proposals, rows), is_new=True)
+                return self._take_over(proposals, rows)
             self._flusher.record(rows, objects)
-            events = self._take_over(proposals, rows)
+            appended = self._take_over(proposals, rows)
             self._heads.refresh()
-            return Appended(events, is_new=True)
+            return appended
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[None]:
@@ -225,16 +235,10 @@ class Writer:
         self._parts.journal.insert_many(rows)
         return True
 
-    def _take_over(
-        self, proposals: Sequence[Proposal], rows: Sequence[JournalRow]
-    ) -> list[RecordedEvent]:
-        for row in rows:
-            self._heads.note(row)
-        events = [
-            recorded_from(proposal, row) for proposal, row in zip(proposals, rows, strict=True)
-        ]
-        self._on_recorded(events)
-        return events
+    def _take_over(self, proposals: Sequence[Proposal], rows: Sequence[JournalRow]) -> Appended:
+        self._heads.note(rows)
+        self._on_recorded(map(recorded_from, proposals, rows))
+        return Appended(proposals, rows)
 
 
 def recorded_from(proposal: Proposal, row: JournalRow) -> RecordedEvent:

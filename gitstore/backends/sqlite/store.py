@@ -6,10 +6,11 @@ import contextlib
 import logging
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from gitstore.backends.disk.files import disk_errors_told, holds_wal, is_writable
 from gitstore.backends.disk.locks import FileLock
@@ -22,11 +23,13 @@ from gitstore.backends.table.reading import Reader
 from gitstore.backends.table.table import EventTable
 from gitstore.backends.table.tablefile import TableDamaged
 from gitstore.core.base import BaseEventStore
+from gitstore.core.encoded import EncodedEvent
 from gitstore.core.errors import StoreUnavailable
 from gitstore.core.event import DomainEvent, RecordedEvent
 from gitstore.core.expected import ANY, ExpectedVersion
 from gitstore.core.filters import EventFilter, Names
 from gitstore.core.findings import Progress, VerifyReport, silent
+from gitstore.core.garbage import uncollected
 from gitstore.core.idempotence import Proposal
 from gitstore.core.names import check_event_id, check_stream_id
 from gitstore.core.protocol import Capabilities, Handler
@@ -106,6 +109,17 @@ class SqliteEventStore(BaseEventStore):
 
     def append_history(self, events: Iterable[DomainEvent]) -> list[RecordedEvent]:
         return self._append([Proposal.of(event) for event in events], {})
+
+    def append_encoded(self, events: Sequence[EncodedEvent]) -> None:
+        with uncollected():
+            self._append([Proposal.of_encoded(event) for event in events], {})
+
+    def read_encoded(self, after_position: int = 0, **filters: Any) -> Iterator[EncodedEvent]:
+        filters.pop("superseded", False)  # nothing here ever is
+        if any(value is not None for value in filters.values()):
+            return super().read_encoded(after_position, **filters)
+        self._check_open()
+        return self._reader.encoded(after_position)
 
     def read_stream(
         self,

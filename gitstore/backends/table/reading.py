@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 
 from gitstore.backends.table.query import Query
 from gitstore.backends.table.table import EventTable, Page
+from gitstore.core.encoded import EncodedEvent
 from gitstore.core.errors import StoreUnavailable
 from gitstore.core.event import RecordedEvent
 from gitstore.core.filters import EventFilter
@@ -88,6 +89,17 @@ class Reader:
             left -= len(events)
             if left <= 0:
                 return
+
+    def encoded(self, after: int) -> Iterator[EncodedEvent]:
+        """``all``, forward and unfiltered, with data and metadata as bytes."""
+        end = self.last_position()
+        while after < end:
+            page = self._table.encoded_page(after, end, PAGE)
+            if not page:
+                return
+            yield from page
+            after = page[-1].position
+            self._look()
 
     def follow(
         self, wanted: EventFilter, after: int, stop: threading.Event, closed: threading.Event

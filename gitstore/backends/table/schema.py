@@ -14,8 +14,9 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from gitstore.core import canonical
+from gitstore.core.encoded import EncodedEvent
 from gitstore.core.event import RecordedEvent, trusted_event
-from gitstore.core.timestamps import format_timestamp, parse_timestamp
+from gitstore.core.timestamps import format_timestamp, parse_timestamp, to_microseconds
 
 EVENTS = """
 CREATE TABLE events(
@@ -39,10 +40,16 @@ CREATE INDEX events_by_correlation ON events(json_extract(metadata, '$.correlati
 """
 COLUMNS = "position, stream_id, version, type, timestamp, id, data, metadata"
 SELECT = f"SELECT {COLUMNS} FROM events"
+SELECT_BYTES = (
+    "SELECT position, stream_id, version, type, timestamp, id, "
+    "CAST(data AS BLOB), CAST(metadata AS BLOB) FROM events"
+)
 MARKS = ",".join("?" * 8)
 INSERT = f"INSERT INTO events({COLUMNS})"
 Values = tuple[int, str, int, str, str, str, str, str]
 """What SQLite holds of an event, in the order of ``COLUMNS``."""
+BytesValues = tuple[int, str, int, str, str, str, bytes, bytes]
+"""The same as ``SELECT_BYTES`` gives it."""
 
 _read_time = datetime.fromisoformat
 
@@ -98,15 +105,26 @@ class Row(NamedTuple):
 def recorded_of(row: Row | Values) -> RecordedEvent:
     """The event of a row; ``ValueError`` or ``InvalidEvent`` for what is no JSON or no time."""
     position, stream, version, kind, text, event_id, data, metadata = row
-    time = _read_time(text)
     return trusted_event(
         stream,
         kind,
         canonical.decode_own(data),
         canonical.decode_own(metadata),
         event_id,
-        time if time.tzinfo is UTC else parse_timestamp(text),
+        _time_of(text),
         version,
         position,
         None,
     )
+
+
+def encoded_of(row: BytesValues) -> EncodedEvent:
+    """The event of a row as bytes; ``ValueError`` or ``InvalidEvent`` for what is no time."""
+    position, stream, version, kind, text, event_id, data, metadata = row
+    time = to_microseconds(_time_of(text))
+    return EncodedEvent(position, stream, version, kind, time, event_id, data, metadata)
+
+
+def _time_of(text: str) -> datetime:
+    time = _read_time(text)
+    return time if time.tzinfo is UTC else parse_timestamp(text)

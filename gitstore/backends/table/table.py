@@ -17,11 +17,15 @@ from gitstore.backends.table.schema import (
     INSERT,
     MARKS,
     SELECT,
+    SELECT_BYTES,
+    BytesValues,
     Row,
     Values,
+    encoded_of,
     recorded_of,
 )
 from gitstore.backends.table.tablefile import TableDamaged, TableFile, reports_damage
+from gitstore.core.encoded import EncodedEvent
 from gitstore.core.errors import InvalidEvent
 from gitstore.core.event import RecordedEvent
 from gitstore.core.filters import EventFilter
@@ -152,6 +156,26 @@ class EventTable:
         )
 
     @reports_damage
+    def encoded_page(self, after: int, to: int, limit: int) -> list[EncodedEvent]:
+        """The events with ``after < position <= to``, by position, at most ``limit``, as bytes."""
+        rows = self.file.get().execute(
+            f"{SELECT_BYTES} WHERE position > ? AND position <= ? ORDER BY position LIMIT ?",
+            (after, to, limit),
+        )
+        found: list[EncodedEvent] = []
+        size = 0
+        for row in rows:
+            try:
+                found.append(encoded_of(row))
+            except (ValueError, TypeError, InvalidEvent) as error:
+                raise self._damaged(row, error) from error
+            size += len(row[6]) + len(row[7])
+            if size > _PAGE_BYTES:
+                rows.close()
+                break
+        return found
+
+    @reports_damage
     def positions(self, query: Query, after: int, to: int) -> array[int]:
         """The positions ``after < position <= to`` a query leads to, rising; 8 bytes each."""
         tests, values = query.positions()
@@ -202,7 +226,7 @@ class EventTable:
         except TypeError as error:  # bytes, or a number, where SQLite should have text
             raise self._damaged(values, error) from error
 
-    def _damaged(self, row: Values, error: Exception) -> TableDamaged:
+    def _damaged(self, row: Values | BytesValues, error: Exception) -> TableDamaged:
         return TableDamaged(
             f"{self.path}: the event at position {row[0]} ({row[1]}@{row[2]}) is damaged: {error}"
         )
