@@ -87,6 +87,32 @@ def history(plan: Plan, seed: int = SEED, prefix: str = "task-") -> Iterator[Dom
         )
 
 
+def sessions(events: Iterator[DomainEvent], every: int = 20) -> Iterator[DomainEvent]:
+    """The same history, in which every ``every``-th event is followed by a step of a session.
+
+    A session is queued, started, uses a tool and completes, for the task of the event before.
+    """
+    numbers = count()
+    for number, event in enumerate(events):
+        yield event
+        if number % every == 0 and isinstance(event.data, dict):
+            session, step = divmod(next(numbers), 4)
+            name = f"BENCH-{session:06d}"
+            type_name, more = _steps(str(event.data["taskId"]))[step]
+            yield DomainEvent(
+                f"session-{name}", type_name, {"sessionId": name, **more}, {}, None, event.timestamp
+            )
+
+
+def _steps(task: str) -> tuple[tuple[str, dict[str, object]], ...]:
+    return (
+        ("SessionQueued", {"taskId": task, "mode": "autonomous", "priority": "high"}),
+        ("SessionStarted", {"environment": {"type": "docker"}, "pid": 4242}),
+        ("SessionToolUsed", {"tool": "Edit", "input": {"file": "a.py"}, "duration": 120}),
+        ("SessionCompleted", {"result": "success", "duration": 840_000, "toolsUsed": ["Edit"]}),
+    )
+
+
 def bare(event: DomainEvent) -> DomainEvent:
     """The event as an application writes it: id, time and version are the store's to give."""
     return replace(event, id=None, timestamp=None, version=None)

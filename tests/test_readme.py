@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -11,6 +12,8 @@ import sysconfig
 from pathlib import Path
 
 import pytest
+
+import gitstore
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -60,7 +63,7 @@ def test_the_first_command_installs_and_does_the_main_job(tmp_path: Path) -> Non
         timeout=280,
     )
     assert "TaskCreated task-AUTH-001@1" in done.stdout
-    assert '{"title":"Sign in with a passkey"}' in done.stdout
+    assert '"title":"Sign in"' in done.stdout
 
 
 def test_the_first_screens_console_prints_what_the_readme_shows(
@@ -81,9 +84,14 @@ def test_follow_gives_the_line_the_readme_shows(tmp_path: Path) -> None:
     """`follow -f jsonl --after N` gives one whole event a line, with position and commit."""
     line = next(output for command, output in sessions() if "follow" in command)
     environment = {**os.environ, "HOME": str(tmp_path)}
+    task = '"taskId":"AUTH-001"'
     events = [
-        ["TaskCreated"],
-        ["TaskStatusChanged", "--data", '{"oldStatus":"todo","newStatus":"in_progress"}'],
+        ["Noted"],
+        [
+            "TaskStatusChanged",
+            "--data",
+            f'{{{task},"oldStatus":"todo","newStatus":"in_progress"}}',
+        ],
     ]
     for event in events:
         run = [sys.executable, "-m", "gitstore_cli", "append", "task-AUTH-001", *event]
@@ -102,7 +110,8 @@ def test_the_python_example_runs(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
     )
-    assert done.stdout.splitlines()[1:] == ["task-AUTH-001 7 1", "1 {'title': 'Sign in'}"]
+    task = {"taskId": "AUTH-001", "title": "Sign in", "workflowState": "backlog"}
+    assert done.stdout.splitlines()[1:] == ["task-AUTH-001 7 1", f"1 {task}"]
 
 
 def test_the_test_of_the_readme_passes(tmp_path: Path) -> None:
@@ -114,6 +123,24 @@ def test_the_test_of_the_readme_passes(tmp_path: Path) -> None:
         done = subprocess.run(run, cwd=tmp_path, capture_output=True, text=True, check=False)
         assert done.returncode == number, done.stdout
     assert "event 1 has another data" in done.stdout
+
+
+def test_the_projection_of_the_readme_runs(tmp_path: Path) -> None:
+    """As a module that a store's configuration names."""
+    code = README.split("```python\n")[3].split("```")[0]
+    (tmp_path / "opentasks.py").write_text(code)
+    setup, replay = README.split("```python\n")[3].split("```sh\n")[1].split("```")[0].splitlines()
+    task = {"taskId": "1", "title": "Ship", "workflowState": "backlog"}
+    store = tmp_path / ".scopecraft" / "events.git"
+    store.parent.mkdir()
+    with gitstore.open_store(store) as opened:
+        opened.append(gitstore.DomainEvent("task-1", "TaskCreated", task))
+    environment = {**os.environ, "HOME": str(tmp_path)}
+    environment["PATH"] = f"{sysconfig.get_path('scripts')}{os.pathsep}{environment['PATH']}"
+    for command in (setup, f"{replay} -f json"):
+        run = ["bash", "-c", command]
+        done = subprocess.run(run, cwd=tmp_path, env=environment, capture_output=True, check=True)
+    assert json.loads(done.stdout) == {"1": "Ship"}
 
 
 def test_two_machines_see_what_the_readme_shows(
@@ -130,10 +157,9 @@ def test_two_machines_see_what_the_readme_shows(
     for home in machines.values():
         home.mkdir(parents=True)
         (home / ".gitconfig").write_text("")
-    recorded = """append task-AUTH-001 {} --data '{{"title":"Sign in"}}' > /dev/null"""
     monkeypatch.setenv("HOME", str(machines["ada"]))
-    for kind in ("TaskCreated", "TaskStatusChanged"):
-        on_a_terminal(f"sc-events {recorded.format(kind)}")
+    for kind in ("TaskOpened", "TaskDescribed"):
+        on_a_terminal(f"sc-events append task-AUTH-001 {kind} > /dev/null")
     on_a_terminal("sc-events remote machine laptop")
     blocks = re.findall(r"```text\n(.*?)```", section, re.DOTALL)
     for name, block in zip(("ada", "bob", "ada", "ada", "bob"), blocks, strict=True):

@@ -7,6 +7,7 @@ import sys
 READ_STORE, READ_ROWS, READ_PYGIT2 = "read_store", "read_rows", "read_pygit2"
 BUILD, INDEX_TYPES = "build", "index_types"
 VERIFY = "verify"
+PROJECT = "project"
 
 
 def command(task: str, *arguments: object) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from benchmarks.workloads import (
     copies,
     machines,
     million,
+    projections,
     reads,
     rebases,
     startup,
@@ -37,6 +38,7 @@ WORKLOADS: dict[str, Workload] = {
     "rebases": rebases.run,
     "stores": stores.run,
     "copies": copies.run,
+    "projections": projections.run,
 }
 
 __all__ = ["WORKLOADS", "Context", "Workload"]

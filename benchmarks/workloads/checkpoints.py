@@ -57,7 +57,7 @@ def _first(place: Path, store: GitEventStore) -> float:
 def _after_changes(store: GitEventStore, number: int) -> float:
     """After one event more in each of a hundred streams, which are in git."""
     names = list(store.streams())[number * _CHANGED : (number + 1) * _CHANGED]
-    store.append_many(DomainEvent(name, "TaskMoved", timestamp=START) for name in names)
+    store.append_many(DomainEvent(name, "TaskMarked", timestamp=START) for name in names)
     store.flush()
     return _timed(lambda: store.exchange.checkpoint("laptop", signed=False))
 

@@ -185,7 +185,7 @@ class _Trial:
     def _change(self, streams: Sequence[str], mark: str) -> None:
         with gitstore.open_store(self.laptop) as store:
             store.append_many(
-                DomainEvent(stream, "TaskMoved", {"to": mark}, timestamp=START)
+                DomainEvent(stream, "TaskMarked", {"to": mark}, timestamp=START)
                 for stream in streams
             )
         self.events += len(streams)
@@ -210,7 +210,7 @@ def _compare(outcome: Outcome, context: Context, size: Size) -> None:
     shutil.copytree(one, other)
     with gitstore.open_store(other) as store:
         store.append_many(
-            DomainEvent(stream, "TaskMoved", timestamp=START)
+            DomainEvent(stream, "TaskMarked", timestamp=START)
             for stream in _streams(one)[: size.different]
         )
     pair = Pair()

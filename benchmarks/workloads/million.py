@@ -71,7 +71,7 @@ def _list(outcome: Outcome, context: Context, store: Path) -> None:
     context.say("million: sc-events list --last 10")
     small = context.fresh("ten") / "events.git"
     with gitstore.open_store(small) as ten:
-        ten.append_many([DomainEvent("task-TEN", "TaskCreated") for _ in range(10)])
+        ten.append_many([DomainEvent("task-TEN", "TaskAdded") for _ in range(10)])
     large, little = "list --last 10", "list --last 10 of ten events"
     seconds = in_turns(
         {

@@ -124,7 +124,7 @@ def _tail(stream: str, side: str, first: int, count: int) -> Iterator[DomainEven
     for number in range(first, first + count):
         yield DomainEvent(
             stream,
-            "TaskSectionUpdated",
+            "SectionNoted",
             {"section": "log", "text": f"what {side} wrote as number {number} of it"},
             {"userId": side},
             f"{stream}-{side}-{number}",

@@ -80,7 +80,7 @@ def _write(path: Path, connection: Connection, loaded: bool) -> None:
                 except EOFError:
                     return
                 begun = time.monotonic()
-                recorded = store.append(gitstore.DomainEvent(PROBE, "TaskStatusChanged"))
+                recorded = store.append(gitstore.DomainEvent(PROBE, "Probed"))
                 connection.send((begun, recorded.commit))
             else:
                 store.append(bare(next(filler)))

@@ -49,7 +49,7 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def store(path: Path) -> Iterator[GitEventStore]:
     """A store of all vectors."""
-    with open_store(path, flush="append") as opened:
+    with open_store(path, flush="append", validate=False) as opened:
         assert isinstance(opened, GitEventStore)
         for stream in STREAMS:
             for vector in stream["events"]:

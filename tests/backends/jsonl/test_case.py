@@ -22,8 +22,8 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[JsonlEven
         names = {there.casefold(): there for there in self.names()}
         return exactly(self, names.get(name.casefold(), name), flags)
 
-    (tmp_path / "events/INDEXES").mkdir(parents=True)
-    (tmp_path / "events/indexes").mkdir()
+    JsonlEventStore.open(tmp_path / "events").close()
+    (tmp_path / "events/INDEXES").mkdir()
     monkeypatch.setattr(Folder, "_open", folded)
     with JsonlEventStore.open(tmp_path / "events") as store:
         store.append(event(1))
