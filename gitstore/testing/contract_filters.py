@@ -156,6 +156,26 @@ class FilterContract:
         store.append_many(_history())
         assert ids(store.read_all(types=iter(["Moved", "Noted"]))) == ["c", "e", "g"]
 
+    def test_an_alias_names_what_it_stands_for(self, store: BaseEventStore) -> None:
+        """``SessionFailed``: what failed, found before the limit, and events of that very type."""
+        data = {"sessionId": "1", "duration": 1, "toolsUsed": []}
+        for n, result in enumerate(("failure", "success", "failure", "success")):
+            ended = {**data, "result": result}
+            store.append(DomainEvent("session-1", "SessionCompleted", ended, id=f"{result}-{n}"))
+        store.append(DomainEvent("session-1", "SessionFailed", None, id="old"))
+        store.append(DomainEvent("session-1", "Noted", {"result": "failure"}, id="noted"))
+        failed = ["failure-0", "failure-2", "old"]
+        assert ids(store.read_all(types="SessionFailed")) == failed
+        assert ids(store.read_all(types="SessionFailed", backwards=True, limit=2)) == failed[:0:-1]
+        assert ids(store.read_all(types="SessionFailed", limit=1, after_position=1)) == failed[1:2]
+        assert ids(store.read_all(types=["SessionFailed", "Noted"])) == [*failed, "noted"]
+        assert len(ids(store.read_all(types=["SessionFailed", "SessionCompleted"]))) == 5
+        assert [e.id for e in store.get_events_by_type("SessionFailed")] == failed
+        stop = threading.Event()
+        follower = Follower(lambda: store.follow(types="SessionFailed", stop=stop))
+        assert ids(follower.take(3)) == failed
+        stop.set()
+
     @pytest.mark.parametrize("bound", ["since", "until"])
     def test_a_bound_without_a_zone_is_refused(self, store: BaseEventStore, bound: str) -> None:
         """``ValueError``: it would mean another moment on every machine."""

@@ -197,6 +197,13 @@ class ForgetsTheUsersFilter(_FiltersItsOwnWay):
         given.pop("users", None)
 
 
+@caught_by("test_an_alias_names_what_it_stands_for")
+class TakesAliasesForTypes(_FiltersItsOwnWay):
+    def change(self, given: dict[str, Any]) -> None:
+        if given.get("types") == "SessionFailed":
+            given["types"] = "SessionCompleted"
+
+
 @caught_by("test_get_events_is_exclusive")
 class IncludesFromVersion(MemoryEventStore):
     def get_events(self, stream_id: str, from_version: int | None = None) -> Any:
