@@ -10,9 +10,9 @@ from gitstore.core.base import BaseEventStore
 from gitstore.core.canonical import JSON
 from gitstore.core.errors import ForeignCheckpoint, StaleCheckpoint
 from gitstore.core.findings import Progress, silent
-from gitstore.projections.projection import Factory, checked
+from gitstore.projections.projection import Factory, checked, types_of
 from gitstore.projections.slot import Slot
-from gitstore.projections.stateform import Header, Stopped
+from gitstore.projections.stateform import Header, Stopped, decode_state
 from gitstore.projections.states import States
 
 State = Literal["current", "behind", "stopped", "stale", "foreign", "outdated", "unusable", "none"]
@@ -83,27 +83,33 @@ def check_state(
 
     ``progress``: told ``"Checking"``, the position reached, and the one to reach.
     """
-    saved, folded = checked(factory), checked(factory)
-    slot = Slot(saved.name, saved.version, states)
-    header = slot.load(saved)
-    if header is None:
-        return StateCheck(saved.name, 0, problem=(*slot.notes, "nothing is saved")[0])
+    folded = checked(factory)
+    slot = Slot(folded.name, folded.version, states)
+    loaded = slot.load()
+    if loaded is None:
+        return StateCheck(folded.name, 0, problem=(*slot.notes, "nothing is saved")[0])
+    header, body = loaded
     position = header.checkpoint.position
     try:
         store.resume(header.checkpoint)
     except (StaleCheckpoint, ForeignCheckpoint) as error:
-        return StateCheck(saved.name, position, problem=str(error))
+        return StateCheck(folded.name, position, problem=str(error))
     tell = progress or silent
-    for count, recorded in enumerate(store.read_all(types=folded.types), 1):
+    for count, recorded in enumerate(store.read_all(types=types_of(folded)), 1):
         if recorded.position > position:
             break
         if recorded.event.id not in header.skipped:
-            folded.handle(recorded)
+            try:
+                folded.handle(recorded)
+            except Exception as error:  # noqa: BLE001 - code of its own, whatever it raises
+                stopped = Stopped.at(recorded, error)
+                why = f"a fold stops at {stopped.place}: {stopped.error}"
+                return StateCheck(folded.name, position, problem=why)
         if count % _REPORT_EVERY == 0:
             tell("Checking", recorded.position, position)
-    found = _differences(saved.state(), folded.state(), "")
+    found = _differences(decode_state(body), folded.state(), "")
     paths = tuple(path for path, _ in zip(found, range(_MOST_DIFFERENCES), strict=False))
-    return StateCheck(saved.name, position, paths)
+    return StateCheck(folded.name, position, paths)
 
 
 def _status(

@@ -10,6 +10,7 @@ from itertools import chain
 from gitstore.core.base import BaseEventStore
 from gitstore.core.canonical import JSON
 from gitstore.core.errors import StaleCheckpoint
+from gitstore.core.event import RecordedEvent
 from gitstore.core.findings import Progress, silent
 from gitstore.projections.projection import Factory, Projection
 from gitstore.projections.runner import Runner
@@ -24,6 +25,10 @@ _REPORT_EVERY = 1_000
 _POLL_SECONDS = 0.05
 _MOST_TAKEN_OVER = 5
 """How often a catch-up goes on from what others have saved meanwhile, before it lets that be."""
+
+
+class _TakenOver(Exception):
+    """In the middle of a pass a state was taken over, which may not have come as far."""
 
 
 class ProjectionManager:
@@ -55,10 +60,11 @@ class ProjectionManager:
         kept = states or states_of(store)
         runners = [Runner(factory, store, kept) for factory in factories]
         self._runners = {runner.name: runner for runner in runners}
-        if len(self._runners) < len(runners):
+        if len({name.lower() for name in self._runners}) < len(runners):  # they name files
             raise ValueError("two projections have one name")
         for runner in runners:
             runner.retry()
+        self._is_whole = False
         self._saved_at = time.monotonic()
         self._saving_took = 0.0
 
@@ -98,14 +104,14 @@ class ProjectionManager:
         ends = stop or threading.Event()
         for _ in range(_MOST_TAKEN_OVER):
             position = self._caught_up(ends, progress or silent)
-            if not self._save(whole=not ends.is_set()) or ends.is_set():
+            if not self._save() or ends.is_set():
                 break
         return position
 
     def follow(self, stop: threading.Event) -> Iterator[int]:
         """``catch_up``, then again whenever events are recorded, until ``stop`` is set.
 
-        Gives the position reached, each time. Also ends when the store is closed.
+        Gives the position reached, each time. Also ends when the store is closed while this waits.
         """
         try:
             while True:
@@ -114,7 +120,7 @@ class ProjectionManager:
                 if not self._waited_for_more(position, stop):
                     return
         finally:
-            self._save(whole=False)
+            self._save()
 
     def rebuild(self, *names: str) -> None:
         """Have these, or all, made anew by the next ``catch_up``; until then they are as they were.
@@ -137,11 +143,14 @@ class ProjectionManager:
             runner.look_for_others()
             runner.recover()
         while True:
+            for runner in self._runners.values():
+                runner.waits = False
             try:
                 position = self._pass(stop, tell)
+            except (StaleCheckpoint, _TakenOver):
+                continue  # a rebase came meanwhile: what it concerns begins anew; or see there
+            if not any(runner.waits for runner in self._runners.values()):
                 break
-            except StaleCheckpoint:  # a rebase came meanwhile: what it concerns begins anew
-                continue
         for runner in self._runners.values():
             runner.recover()
         return position
@@ -156,21 +165,22 @@ class ProjectionManager:
                 return False
             if self._store.last_position() > position:
                 return True
-        if self._save(whole=not stop.is_set()):
+        if self._save():
             return not stop.is_set()
         return next(self._store.follow(position, stop=stop), None) is not None
 
     def _pass(self, stop: threading.Event, tell: Progress) -> int:
         """Read once through what is new to any of them; gives the position reached."""
         last = self._store.last_position()
-        running = [runner for runner in self._runners.values() if runner.stopped is None]
+        running = [runner for runner in self._runners.values() if runner.runs]
         for runner in running:
             runner.resume()
+        self._is_whole = not running
         if not running:
             return last
         try:
             return self._hand_on(running, last, stop, tell)
-        except StaleCheckpoint:
+        except (StaleCheckpoint, _TakenOver):
             raise
         except BaseException:
             for runner in running:
@@ -185,33 +195,33 @@ class ProjectionManager:
         for count, recorded in enumerate(self._store.read_all(position), 1):
             if recorded.replaces is not None:
                 _reach(running, position)  # what they have handled, should it be stale
-                for runner in running:
-                    if recorded.position > runner.position:
-                        runner.header.checkpoint.after(recorded)
+                _check_order(running, recorded)
             position = recorded.position
             for runner in by_type.get(recorded.event.type, for_any):
-                if position > runner.position and runner.stopped is None:
+                if position > runner.position and runner.runs:
                     runner.take(recorded)
             if stop.is_set():
                 _reach(running, position)
                 return position
             if self._is_due(_SAVE_EVERY):
                 _reach(running, position)
-                self._save(whole=False)
+                if self._save():
+                    raise _TakenOver
             if count % _REPORT_EVERY == 0:
                 tell("Projecting", position, max(position, last))
         position = max(position, last)
         _reach(running, position)
+        self._is_whole = True
         return position
 
     def _is_due(self, least: float) -> bool:
         """Whether the last saving is so long ago that it was worth its time."""
         return time.monotonic() - self._saved_at >= max(least, self._saving_took * _SAVING_SHARE)
 
-    def _save(self, *, whole: bool) -> bool:
+    def _save(self) -> bool:
         """Save all states; whether one that another process has saved was taken over instead."""
         begun = time.monotonic()
-        taken_over = [runner.save(whole=whole) for runner in self._runners.values()]
+        taken_over = [runner.save(whole=self._is_whole) for runner in self._runners.values()]
         self._saved_at = time.monotonic()
         self._saving_took = self._saved_at - begun
         return any(taken_over)
@@ -227,7 +237,14 @@ def _by_type(running: Sequence[Runner]) -> tuple[Mapping[str, list[Runner]], lis
     return by_type, [runner for runner in running if runner.handed is None]
 
 
+def _check_order(running: Sequence[Runner], recorded: RecordedEvent) -> None:
+    """``StaleCheckpoint`` where one may have handled the event in its former place."""
+    for runner in running:
+        if recorded.position > runner.position:
+            runner.header.checkpoint.after(recorded)
+
+
 def _reach(running: Sequence[Runner], position: int) -> None:
     for runner in running:
-        if runner.stopped is None:
+        if runner.runs:
             runner.reached(position)

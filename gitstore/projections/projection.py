@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import ClassVar, Protocol, runtime_checkable
 
+from gitstore.core.aliases import is_named
 from gitstore.core.canonical import JSON
-from gitstore.core.event import RecordedEvent
+from gitstore.core.event import DomainEvent, RecordedEvent
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}").fullmatch
 
@@ -41,6 +42,17 @@ class Projection(Protocol):
     def restore(self, state: JSON) -> None:
         """Go on from what ``state`` gave, in this version; the projection may keep the object."""
         ...
+
+
+def types_of(projection: Projection) -> frozenset[str] | None:
+    """The types that a projection names; ``None``, or no such attribute: all."""
+    types: Iterable[str] | None = getattr(projection, "types", None)
+    return None if types is None else frozenset(types)
+
+
+def wants(types: frozenset[str] | None, event: DomainEvent) -> bool:
+    """Whether the event is of one of these types, by an alias too."""
+    return types is None or event.type in types or is_named(event, types)
 
 
 Factory = Callable[[], Projection]

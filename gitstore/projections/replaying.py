@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from gitstore.core.base import BaseEventStore
 from gitstore.core.event import RecordedEvent
 from gitstore.core.findings import Progress, silent
-from gitstore.projections.projection import Projection
+from gitstore.projections.projection import Projection, types_of, wants
 from gitstore.projections.stateform import Stopped
 
 _REPORT_EVERY = 1_000
@@ -48,19 +48,19 @@ def replay(
     """
     tell = progress or silent
     last = store.last_position()
-    running = list(projections)
+    running = [(projection, types_of(projection)) for projection in projections]
     stopped: dict[str, Stopped] = {}
     count = position = 0
     for count, recorded in enumerate(_wanted(store, as_of, since, until), 1):
         position = recorded.position
-        for projection in running:
-            if projection.types is None or recorded.event.type in projection.types:
+        for projection, types in running:
+            if wants(types, recorded.event):
                 try:
                     projection.handle(recorded)
                 except Exception as error:  # noqa: BLE001 - it stops this projection alone
                     stopped[projection.name] = Stopped.at(recorded, error)
         if stopped:
-            running = [one for one in running if one.name not in stopped]
+            running = [one for one in running if one[0].name not in stopped]
         if count % _REPORT_EVERY == 0:
             tell("Replaying", position, max(position, last))
     return Replayed(count, position, stopped)

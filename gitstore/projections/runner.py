@@ -6,11 +6,12 @@ import logging
 import uuid
 from dataclasses import replace
 
-from gitstore.core.aliases import behind, is_named
+from gitstore.core.aliases import behind
 from gitstore.core.base import BaseEventStore
 from gitstore.core.errors import ForeignCheckpoint, StaleCheckpoint
 from gitstore.core.event import RecordedEvent
-from gitstore.projections.projection import Factory, Projection, checked
+from gitstore.projections.held import CannotRestore, Held
+from gitstore.projections.projection import Factory, Projection, checked, types_of, wants
 from gitstore.projections.slot import Slot
 from gitstore.projections.stateform import Header, Stopped
 from gitstore.projections.states import States
@@ -21,28 +22,35 @@ _LOG = logging.getLogger("gitstore.projections")
 class Runner:
     """A projection between its saved states.
 
-    - ``projection``: what handles events; ``header``: how far it has come.
+    - ``held``: what handles events; ``header``: how far it has come.
     - ``building``: its state is made anew, and is not served before it has caught up.
+    - ``waits``: it has begun anew in the middle of a pass, and waits for the next one.
     - ``slot``: what is saved of it.
     """
 
     def __init__(self, factory: Factory, store: BaseEventStore, states: States) -> None:
         self._factory = factory
         self._store = store
-        self.projection = checked(factory)
-        self.name = self.projection.name
-        self.types: frozenset[str] | None = getattr(self.projection, "types", None)
-        self.slot = Slot(self.name, self.projection.version, states)
+        projection = checked(factory)
+        self.name, self._version = projection.name, projection.version
+        self.types = types_of(projection)
+        self.slot = Slot(self.name, self._version, states)
         self.building = False
-        self._served: Projection | None = None
+        self._served: Held | None = None
         self._saved: Header | None = None
-        self._is_spoilt = False
-        self.header = self._open()
+        self._replaces = ""
+        self._is_spoilt = self._distrusts = self.waits = False
+        self.held, self.header = self._open()
 
     @property
     def position(self) -> int:
         """Of the last event that is handled, or was not wanted."""
         return self.header.checkpoint.position
+
+    @property
+    def runs(self) -> bool:
+        """Whether it is to be handed events."""
+        return self.header.stopped is None and not self.waits
 
     @property
     def stopped(self) -> Stopped | None:
@@ -52,7 +60,11 @@ class Runner:
     @property
     def current(self) -> Projection:
         """The projection to ask: one that is made anew is not, before it has caught up."""
-        return self._served or self.projection
+        try:
+            return (self._served or self.held).projection()
+        except CannotRestore as error:
+            self._begin_without(error)
+            return self.held.projection()
 
     @property
     def handed(self) -> frozenset[str] | None:
@@ -72,19 +84,29 @@ class Runner:
     def begin(self) -> None:
         """Begin a new state, from the first event on; what is skipped stays skipped."""
         if not self.building:
-            self._served = self.projection if self.position else None
+            self._served = self.held if self.position else None
+            self._replaces = self.header.build
         self.building = True
-        self.projection = checked(self._factory)
+        self.held = Held(self._factory)
         self.header = self._new_header(self.header.skipped)
 
     def take(self, recorded: RecordedEvent) -> bool:
-        """Handle an event that may be wanted; ``False`` where the projection has stopped at it."""
+        """Handle an event that may be wanted; ``False`` where it has not been handled.
+
+        Then the projection has stopped at it, or refuses the state that it was to go on from and
+        waits for a pass from the first event on.
+        """
         event = recorded.event
-        if event.id in self.header.skipped:
+        if event.id in self.header.skipped or not wants(self.types, event):
             return True
         try:
-            if self.types is None or event.type in self.types or is_named(event, self.types):
-                self.projection.handle(recorded)
+            projection = self.held.changes()
+        except CannotRestore as error:
+            self._begin_without(error)
+            self.waits = True
+            return False
+        try:
+            projection.handle(recorded)
         except Exception as error:  # noqa: BLE001 - whatever it is, it stops this projection alone
             self._stop(recorded, error)
             return False
@@ -127,12 +149,13 @@ class Runner:
         if self._is_spoilt:
             return False
         if self.building and whole and self.stopped is None:
-            if self.slot.swap(self.projection, self.header):
+            if self.slot.swap(self.header, self.held):
                 self.building, self._served, self._saved = False, None, self.header
+                self._distrusts = False
         elif self.header != self._saved:
-            saving = self.slot.save(self.projection, self.header, building=self.building)
+            saving = self.slot.save(self.header, self.held, building=self.building)
             if saving == "saved":
-                self._saved = self.header
+                self._saved, self._distrusts = self.header, False
             elif saving == "overtaken":
                 return self._take_over()
         return False
@@ -140,45 +163,51 @@ class Runner:
     def look_for_others(self) -> None:
         """Where it has stopped: go on with what another process has brought past that."""
         there = self.slot.header() if self.stopped else None
-        if there and self.stopped and there.checkpoint.position >= self.stopped.position:
+        if there is None or self.stopped is None:
+            return
+        is_old = self.building and there.build == self._replaces  # then it is nobody else's
+        if not is_old and there.checkpoint.position >= self.stopped.position:
             self._take_over()
 
-    def _open(self) -> Header:
+    def _open(self) -> tuple[Held, Header]:
         """Go on with what is saved, if it is of this code; else make it anew."""
         for building in (False, True):
             self.building = building
-            found = self.slot.load(self.projection, building=building)
+            found = self.slot.load(building=building)
             if found is not None:
-                self._saved = found
-                return found
-            self.projection = checked(self._factory)  # what did not load may have left traces
-        return self._new_header()
+                self._saved, body = found
+                return Held(self._factory, body), self._saved
+        return Held(self._factory), self._new_header()
+
+    def _begin_without(self, error: CannotRestore) -> None:
+        """Begin anew, without the state that its own code refuses."""
+        self.slot.say(f"the saved state of {self.name} cannot be restored: {error}")
+        self.begin()
+        self._served, self._distrusts = None, True
 
     def _new_header(self, skipped: tuple[str, ...] = ()) -> Header:
         build, checkpoint = uuid.uuid4().hex, self._store.checkpoint()
-        return Header(self.name, self.projection.version, build, checkpoint, skipped)
+        return Header(self.name, self._version, build, checkpoint, skipped)
 
     def _take_over(self) -> bool:
         there = self.slot.header()
-        if there is None or there.version != self.projection.version:
+        if there is None or there.version != self._version:
             return False  # newer code than this runs elsewhere, too
-        fresh = checked(self._factory)
-        found = self.slot.load(fresh)
+        found = self.slot.load()
         if found is not None:
-            self.projection, self.header, self._saved = fresh, found, found
+            self.header, body = found
+            self.held, self._saved = Held(self._factory, body), self.header
             self.building, self._served = False, None
         return found is not None
 
     def _refold(self) -> None:
         stopped, skipped = self.stopped, self.header.skipped
-        fresh = checked(self._factory)
-        found = self.slot.load(fresh, building=self.building)
-        if found is None or (stopped and found.checkpoint.position >= stopped.position):
-            self.projection = checked(self._factory)
-            self.header = self._new_header(skipped)
+        found = None if self._distrusts else self.slot.load(building=self.building)
+        if found is None or (stopped and found[0].checkpoint.position >= stopped.position):
+            self.held, self.header = Held(self._factory), self._new_header(skipped)
         else:
-            self.projection = fresh
-            self.header = replace(found, skipped=skipped, stopped=None)
+            self.held = Held(self._factory, found[1])
+            self.header = replace(found[0], skipped=skipped, stopped=None)
         self.resume()
         if stopped is None:
             return
@@ -186,6 +215,9 @@ class Runner:
             if recorded.position >= stopped.position:
                 break
             if not self.take(recorded):
+                if self.waits:  # for nobody: it begins at once, without what is saved
+                    self._is_spoilt, self.waits = True, False
+                    self.header = replace(self.header, stopped=stopped)
                 return
         self.reached(stopped.position - 1)
         self.header = replace(self.header, stopped=stopped)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from gitstore.core.timestamps import format_timestamp
-from gitstore.projections.projection import Projection
+from gitstore.projections.held import Held
 from gitstore.projections.stateform import Header, StateDamaged, decode, decode_header, encode
 from gitstore.projections.states import States
 
@@ -31,27 +31,26 @@ class Slot:
         self._states = states
         self.notes: list[str] = []
 
-    def load(self, into: Projection, *, building: bool = False) -> Header | None:
-        """Restore what is served, or what is being made; ``None`` where there is none to use."""
+    def load(self, *, building: bool = False) -> tuple[Header, bytes] | None:
+        """What is served, or what is being made, and the JSON of its state.
+
+        ``None`` where there is none that can be used.
+        """
         content = self._states.read(self._key(building=building))
         if content is None:
             return None
         try:
-            header, state = decode(content)
+            header, body = decode(content)
             if header.name != self._name:
                 raise StateDamaged(f"it is of {header.name}")
             if header.version != self._version:
                 raise StateDamaged(
                     f"version {header.version} of it made it, and this is version {self._version}"
                 )
-            into.restore(state)
         except StateDamaged as error:
             self.say(f"the saved state of {self._name} is not used: {error}")
             return None
-        except Exception as error:  # noqa: BLE001 - code of its own refuses it, whatever it raises
-            self.say(f"the saved state of {self._name} cannot be restored: {error!r}")
-            return None
-        return header
+        return header, body
 
     def header(self, *, building: bool = False) -> Header | None:
         """What is known of a saved state, of whatever version; ``None`` without a sound one."""
@@ -65,13 +64,13 @@ class Slot:
         """Whether anything is saved to be served, in whatever state."""
         return self._states.read(self._key(building=False)) is not None
 
-    def save(self, projection: Projection, header: Header, *, building: bool) -> Saving:
+    def save(self, header: Header, held: Held, *, building: bool) -> Saving:
         """Save a state with its checkpoint; ``building``: beside the one that is served.
 
         ``"overtaken"``: it was not, since another process has saved another build of it, or has
         come further with this one. ``"failed"``: its own code gives no JSON.
         """
-        content = self._encoded(projection, header)
+        content = self._encoded(header, held)
         if content is None:
             return "failed"
         with self._states.held():
@@ -81,9 +80,9 @@ class Slot:
             self._states.write(self._key(building=building), content)
         return "saved"
 
-    def swap(self, projection: Projection, header: Header) -> bool:
+    def swap(self, header: Header, held: Held) -> bool:
         """Save a state that has caught up in the place of the one that was served."""
-        content = self._encoded(projection, header)
+        content = self._encoded(header, held)
         if content is None:
             return False
         with self._states.held():
@@ -96,10 +95,10 @@ class Slot:
         self.notes.append(note)
         _LOG.warning("%s", note)
 
-    def _encoded(self, projection: Projection, header: Header) -> bytes | None:
+    def _encoded(self, header: Header, held: Held) -> bytes | None:
         saved = format_timestamp(datetime.now(UTC))
         try:
-            return encode(replace(header, saved=saved), projection.state())
+            return encode(replace(header, saved=saved), held.body())
         except Exception as error:  # noqa: BLE001 - its state is made by code of its own
             self.say(f"{self._name} cannot be saved: {error}")
             return None

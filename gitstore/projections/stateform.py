@@ -21,6 +21,7 @@ from gitstore.core.canonical import JSON
 from gitstore.core.checkpoint import Checkpoint
 from gitstore.core.errors import UnsupportedFormat
 from gitstore.core.event import RecordedEvent
+from gitstore.core.garbage import uncollected
 
 _FORM = 1
 
@@ -95,14 +96,26 @@ class Header:
     crc: int = 0
 
 
-def encode(header: Header, state: JSON) -> bytes:
-    """The two lines. ``ValueError`` where reading them would not give ``state`` again."""
-    try:
-        body = orjson.dumps(state)
-    except TypeError as error:
-        raise ValueError(f"its state is no JSON: {error}") from None
-    if orjson.loads(body) != state:
-        raise ValueError("its state is no JSON: it has tuples, NaN or other values that change")
+def encode_state(state: JSON) -> bytes:
+    """The second line; ``ValueError`` where reading it would not give ``state`` again."""
+    with uncollected():  # a large state is many objects, and no cycles
+        try:
+            body = orjson.dumps(state)
+        except TypeError as error:
+            raise ValueError(f"its state is no JSON: {error}") from None
+        if orjson.loads(body) != state:
+            raise ValueError("its state is no JSON: it has tuples, NaN or other values that change")
+    return body
+
+
+def decode_state(body: bytes) -> JSON:
+    """The state of a second line that is sound."""
+    with uncollected():
+        return orjson.loads(body)
+
+
+def encode(header: Header, body: bytes) -> bytes:
+    """Both lines; ``body`` is what ``encode_state`` gave."""
     given = {
         "form": _FORM,
         "name": header.name,
@@ -120,7 +133,7 @@ def encode(header: Header, state: JSON) -> bytes:
 def decode_header(content: bytes) -> Header:
     """The first line; ``StateDamaged`` for another one."""
     try:
-        given = orjson.loads(content.partition(b"\n")[0])
+        given = orjson.loads(content[: max(content.find(b"\n"), 0)])
         if given["form"] != _FORM:
             raise StateDamaged(f"it has the form {given['form']!r}")
         stopped = given["stopped"]
@@ -138,10 +151,10 @@ def decode_header(content: bytes) -> Header:
         raise StateDamaged("its first line is damaged") from error
 
 
-def decode(content: bytes) -> tuple[Header, JSON]:
-    """Both lines; ``StateDamaged`` where a byte is not as it was written."""
+def decode(content: bytes) -> tuple[Header, bytes]:
+    """What both lines say; ``StateDamaged`` where a byte is not as it was written."""
     header = decode_header(content)
-    body = content.partition(b"\n")[2].removesuffix(b"\n")
-    if zlib.crc32(body) != header.crc:
+    body = content[content.find(b"\n") + 1 : -1]
+    if content[-1:] != b"\n" or zlib.crc32(body) != header.crc:
         raise StateDamaged("its checksum is wrong")
-    return header, orjson.loads(body)
+    return header, body

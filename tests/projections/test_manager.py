@@ -72,7 +72,7 @@ def test_with_nothing_new_nothing_is_read_or_written(manage: Manage) -> None:
     """Coming back is cheap, however long the history is."""
     manage(Log).catch_up()
     again = manage(Log)
-    again._runners["Log"].projection.handle = pytest.fail  # type: ignore[method-assign]
+    again._runners["Log"].held.projection = pytest.fail  # type: ignore[method-assign]
     again._runners["Log"].slot._states.write = pytest.fail  # type: ignore[method-assign]
     again.catch_up()
 
@@ -150,6 +150,27 @@ def test_a_damaged_state_is_made_anew(
     assert "Log" in manager.notes[0]
     manager.catch_up()
     assert seen(manager) == seen(manage(Log)) == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("asked", [True, False])
+def test_a_state_that_its_code_refuses_is_made_anew(
+    store: BaseEventStore, manage: Manage, asked: bool
+) -> None:
+    """Be it asked for, or needed by the next event: that is said, and comes right."""
+
+    class Picky(Log):
+        def restore(self, state: Any) -> None:
+            raise LookupError("not mine")
+
+    manage(Log).catch_up()
+    note(store, "d")
+    manager = manage(Picky, Fussy)
+    if asked:
+        assert seen(manager) == []
+    assert manager.catch_up() == 4
+    assert "cannot be restored: LookupError('not mine')" in manager.notes[0]
+    assert seen(manager) == seen(manager, "Fussy") == ["a", "b", "c", "d"]
+    assert seen(manage(Log)) == ["a", "b", "c", "d"]
 
 
 def test_a_state_of_another_store_is_made_anew(manage: Manage) -> None:
@@ -278,7 +299,7 @@ def test_a_rebuild_puts_a_wrong_state_right(store: BaseEventStore, manage: Manag
     """And a manager that had the wrong one takes the new one over."""
     wrong = manage(Log)
     wrong.catch_up()
-    wrong._runners["Log"].projection.seen.append("wrong")  # type: ignore[attr-defined]
+    wrong._runners["Log"].held.changes().seen.append("wrong")  # type: ignore[attr-defined]
     note(store, "d")
     wrong.catch_up()
     assert "wrong" in seen(manage(Log))
