@@ -39,8 +39,8 @@ class Schemas(Mapping[str, EventType]):
         Unknown types, unknown fields and data of a newer version of a type pass.
         """
         known = self._types.get(event.type)
-        if known is not None and not known.is_newer(event):
-            known.read(event)
+        if known is not None:
+            known.check(event)
 
     def read(self, event: DomainEvent) -> EventData | None:
         """The event's data in today's form; ``None`` for an unknown type. Raises as ``read``."""

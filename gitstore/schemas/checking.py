@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import functools
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -28,9 +29,14 @@ _REPORT_EVERY = 1_000
 def check_event(event: DomainEvent) -> None:
     """``InvalidEvent`` where the type is one of Scopecraft's and the data does not fit it."""
     if event.type in KNOWN_TYPES:
-        from gitstore.schemas.catalogue import SCHEMAS  # noqa: PLC0415 - see KNOWN_TYPES
+        _checks()(event)
 
-        SCHEMAS.check(event)
+
+@functools.cache
+def _checks() -> Callable[[DomainEvent], None]:
+    from gitstore.schemas.catalogue import SCHEMAS  # noqa: PLC0415 - see KNOWN_TYPES
+
+    return SCHEMAS.check
 
 
 @dataclass(frozen=True, slots=True)
