@@ -84,6 +84,16 @@ def subject(data: Data, key: str, event: DomainEvent) -> str:
     return text(data, key) or event.stream_id.partition("-")[2] or event.stream_id
 
 
+def entry(
+    entries: dict[str, dict[str, Any]], name: str, make: Callable[[], dict[str, Any]]
+) -> dict[str, Any]:
+    """The entry of this name, made where there is none."""
+    found = entries.get(name)
+    if found is None:
+        found = entries[name] = make()
+    return found
+
+
 def moment(event: DomainEvent) -> str:
     """When the event happened, as text."""
     assert event.timestamp is not None  # a recorded event has one

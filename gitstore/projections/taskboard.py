@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from gitstore.core.event import DomainEvent
-from gitstore.projections.handling import Data, Folding, Handling, subject, text
+from gitstore.projections.handling import Data, Folding, Handling, entry, subject, text
 from gitstore.schemas.values import canonical_priority, canonical_status
 
 _FIELDS = ("type", "priority", "area", "phase", "tags", "assignee")
@@ -83,12 +83,7 @@ class TaskBoard(Folding):
         self._state["tasks"].pop(subject(data, "taskId", event), None)
 
     def _task(self, data: Data, event: DomainEvent) -> dict[str, Any]:
-        tasks: dict[str, dict[str, Any]] = self._state["tasks"]
-        name = subject(data, "taskId", event)
-        task = tasks.get(name)
-        if task is None:
-            task = tasks[name] = _new()
-        return task
+        return entry(self._state["tasks"], subject(data, "taskId", event), _new)
 
     handlings: ClassVar[Mapping[str, Handling]] = {
         "TaskCreated": _created,

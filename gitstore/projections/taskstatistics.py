@@ -6,7 +6,16 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from gitstore.core.event import DomainEvent
-from gitstore.projections.handling import Data, Folding, Handling, moment, subject, text, whole
+from gitstore.projections.handling import (
+    Data,
+    Folding,
+    Handling,
+    entry,
+    moment,
+    subject,
+    text,
+    whole,
+)
 
 
 class TaskStatistics(Folding):
@@ -67,11 +76,7 @@ class TaskStatistics(Folding):
             task["totalDuration"] += whole(data, "duration")
 
     def _task(self, name: str) -> dict[str, Any]:
-        tasks: dict[str, dict[str, Any]] = self._state["tasks"]
-        task = tasks.get(name)
-        if task is None:
-            task = tasks[name] = _new()
-        return task
+        return entry(self._state["tasks"], name, _new)
 
     handlings: ClassVar[Mapping[str, Handling]] = {
         "TaskCreated": _created,
