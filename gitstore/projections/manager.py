@@ -64,7 +64,7 @@ class ProjectionManager:
             raise ValueError("two projections have one name")
         for runner in runners:
             runner.retry()
-        self._is_whole = False
+        self._end: int | None = None
         self._saved_at = time.monotonic()
         self._saving_took = 0.0
 
@@ -111,7 +111,8 @@ class ProjectionManager:
     def follow(self, stop: threading.Event) -> Iterator[int]:
         """``catch_up``, then again whenever events are recorded, until ``stop`` is set.
 
-        Gives the position reached, each time. Also ends when the store is closed while this waits.
+        Gives the position reached, each time; ``rebuild``, ``skip`` and ``retry`` may be called
+        then. Also ends when the store is closed while this waits.
         """
         try:
             while True:
@@ -153,13 +154,17 @@ class ProjectionManager:
                 break
         for runner in self._runners.values():
             runner.recover()
+            if self._end is not None:
+                runner.serve(self._end)
         return position
 
     def _waited_for_more(self, position: int, stop: threading.Event) -> bool:
         """Wait for an event after ``position``; meanwhile save, once saving is due.
 
-        Whether one came before the end.
+        Whether there is something to do before the end.
         """
+        if any(runner.runs and runner.position < position for runner in self._runners.values()):
+            return not stop.is_set()  # a rebuild, skip or retry was asked for
         while not self._is_due(0.0):
             if stop.wait(_POLL_SECONDS):
                 return False
@@ -175,7 +180,7 @@ class ProjectionManager:
         running = [runner for runner in self._runners.values() if runner.runs]
         for runner in running:
             runner.resume()
-        self._is_whole = not running
+        self._end = None if running else last
         if not running:
             return last
         try:
@@ -211,7 +216,7 @@ class ProjectionManager:
                 tell("Projecting", position, max(position, last))
         position = max(position, last)
         _reach(running, position)
-        self._is_whole = True
+        self._end = position
         return position
 
     def _is_due(self, least: float) -> bool:
@@ -221,7 +226,7 @@ class ProjectionManager:
     def _save(self) -> bool:
         """Save all states; whether one that another process has saved was taken over instead."""
         begun = time.monotonic()
-        taken_over = [runner.save(whole=self._is_whole) for runner in self._runners.values()]
+        taken_over = [runner.save(self._end) for runner in self._runners.values()]
         self._saved_at = time.monotonic()
         self._saving_took = self._saved_at - begun
         return any(taken_over)

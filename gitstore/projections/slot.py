@@ -60,6 +60,15 @@ class Slot:
         except StateDamaged:
             return None
 
+    def begun(self, served: str) -> Header | None:
+        """What is known of a state that is being made anew, in place of the build ``served``.
+
+        ``None`` where there is none, or it is the one that is served, or other code began it.
+        """
+        header = self.header(building=True)
+        is_it = header and header.version == self._version and header.build != served
+        return header if is_it else None
+
     def is_there(self) -> bool:
         """Whether anything is saved to be served, in whatever state."""
         return self._states.read(self._key(building=False)) is not None
@@ -91,9 +100,10 @@ class Slot:
         return True
 
     def say(self, note: str) -> None:
-        """Note something of which the user should know."""
-        self.notes.append(note)
-        _LOG.warning("%s", note)
+        """Note something of which the user should know, once."""
+        if note not in self.notes:
+            self.notes.append(note)
+            _LOG.warning("%s", note)
 
     def _encoded(self, header: Header, held: Held) -> bytes | None:
         saved = format_timestamp(datetime.now(UTC))
