@@ -37,7 +37,7 @@ class ProjectionManager:
     - ``store``: must stay open as long as the manager is used.
     - ``factories``: of the projections, such as their classes; names must differ.
     - ``states``: where states are saved; without, in the store's own place, and in memory where it
-      has none.
+      has none that can be written to.
 
     State and checkpoint are saved together, so that each event is in a state exactly once, whenever
     a process is killed. ``catch_up`` and ``follow`` read what was recorded before and after in one

@@ -97,20 +97,32 @@ def command(
 
     As JSON: the state of a projection that was named alone, else an object of all by their names.
     """
-    if since is not None and until is not None and since > until:
-        raise Usage("--from is later than --to, so no event can match")
+    if since is not None and until is not None and since >= until:
+        raise Usage("--from is not before --to, so no event can match")
     if check and (since, until, as_of) != (None, None, None):
         raise Usage(
             "--check compares with what is saved, at its own position",
             hint="Leave out --from, --to and --as-of.",
         )
     factories = wanted_projections(env, names)
-    with reading(env, form) as store:
+    with reading(env) as store:
         if store is None:
-            return OK
+            return _show_nothing(env, form, factories, check=check)
         if check:
             return _check(env, form, store, factories)
         return _replay(env, form, store, factories, since, until, as_of)
+
+
+def _show_nothing(env: Env, form: str, factories: Mapping[str, Factory], *, check: bool) -> int:
+    """What programs expect is there without a store, too: the states before the first event."""
+    from gitstore_cli.render.states import write_states
+
+    if form == "json" and check:
+        env.answer("[]")
+    elif form in {"json", "jsonl"} and not check:
+        states = {name: factory().state() for name, factory in factories.items()}
+        write_states(env, form, states, 0, alone=len(states) == 1)
+    return OK
 
 
 def _replay(
