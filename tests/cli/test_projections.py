@@ -80,6 +80,7 @@ def test_one_that_stops_is_told_and_the_others_go_on(cli: Cli, store: Path) -> N
 def test_skip_passes_over_it(cli: Cli, store: Path) -> None:
     """Exit code 0 afterwards; once more there is nothing to skip."""
     assert cli("--store", store, "projections", "update").code == 1
+    assert cli("--store", store, "replay", "-p", "Fussy").code == 1
     ran = cli.ok("--store", store, "projections", "skip", "Fussy")
     assert "Skipped task-1@2 (Bad) in Fussy." in ran.err
     assert states(cli, store)["Fussy"] | {"saved": None} == {
@@ -98,6 +99,9 @@ def test_skip_passes_over_it(cli: Cli, store: Path) -> None:
     assert "has not stopped" in again.err
     cli.ok("--store", store, "projections", "rebuild")
     cli.ok("--store", store, "replay", "--check")
+    replayed = cli.ok("--store", store, "replay", "-p", "Fussy", "-f", "json")
+    assert replayed.json == {"seen": ["id-1", "id-3"]}
+    assert "Fussy passes over 1 event" in replayed.err
     cli.ok("--store", store, "projections", "reset", "Fussy")
     assert cli("--store", store, "projections", "update").code == 1
 

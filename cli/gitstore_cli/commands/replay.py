@@ -95,6 +95,8 @@ def command(
 ) -> int:
     """Fold the events into projections, from the first one on, and print the states.
 
+    Events that `sc-events projections skip` has skipped are not handed on here either.
+
     As JSON: the state of a projection that was named alone, else an object of all by their names.
     """
     if since is not None and until is not None and since >= until:
@@ -134,18 +136,28 @@ def _replay(
     until: datetime | None,
     as_of: int | datetime | None,
 ) -> int:
-    from gitstore.projections import replay
+    from gitstore.projections import replay, states_of, statuses
+    from gitstore_cli.render.names import counted
     from gitstore_cli.render.progress import ProgressBar
     from gitstore_cli.render.states import write_states
 
     made = {name: factory() for name, factory in factories.items()}
+    saved = statuses(store, factories.values(), states_of(store))
+    skipped = {one.name: one.skipped for one in saved if one.skipped}
     with ProgressBar(env) as progress:
         done = replay(
-            store, made.values(), as_of=as_of, since=since, until=until, progress=progress
+            *(store, made.values()),
+            as_of=as_of,
+            since=since,
+            until=until,
+            skipped=skipped,
+            progress=progress,
         )
     states = {name: made[name].state() for name in made if name not in done.stopped}
     write_states(env, form, states, done.position, alone=len(made) == 1)
     _say(env, done, since, until)
+    for name, ids in skipped.items():
+        env.say(f"Note: {name} passes over {counted(len(ids), 'event')}, skipped by `projections`.")
     return FAILURE if done.stopped else OK
 
 
