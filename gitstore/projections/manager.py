@@ -43,7 +43,8 @@ class ProjectionManager:
     a process is killed. ``catch_up`` and ``follow`` read what was recorded before and after in one
     way, so nothing is lost between the two. Where a rebase moved what is handled, the code has
     another ``version``, or a state is damaged or of another store, the state is made anew, beside
-    the one that is there, and takes its place when it has caught up.
+    the one that is there, and takes its place when it has caught up; where a process ends before
+    that, the next manager goes on with it.
 
     A projection that raises is stopped before that event, and it alone: ``stopped`` names the
     event, and ``skip`` or ``retry`` let it go on. A new manager tries again.
