@@ -87,8 +87,8 @@ class ProjectionManager:
         return self[name].state()
 
     def position(self, name: str) -> int:
-        """The position up to which a projection's events are handled."""
-        return self._runners[name].position
+        """The position up to which events are in the state of a projection that ``state`` gives."""
+        return self._runners[name].served_position
 
     def stopped(self, name: str) -> Stopped | None:
         """The event at which a projection stopped, or ``None``."""

@@ -37,6 +37,7 @@ class Runner:
         self.slot = Slot(self.name, self._version, states)
         self.building = False
         self._served: Held | None = None
+        self._served_position = 0
         self._saved: Header | None = None
         self._replaces = ""
         self._is_spoilt = self._distrusts = self.waits = False
@@ -46,6 +47,11 @@ class Runner:
     def position(self) -> int:
         """Of the last event that is handled, or was not wanted."""
         return self.header.checkpoint.position
+
+    @property
+    def served_position(self) -> int:
+        """``position``, of the projection to ask."""
+        return self.position if self._served is None else self._served_position
 
     @property
     def runs(self) -> bool:
@@ -86,7 +92,10 @@ class Runner:
     def begin(self) -> None:
         """Begin a new state, from the first event on; what is skipped stays skipped."""
         if not self.building:
-            self._served = self.held if self.position else None
+            self._served, self._served_position = (
+                self.held if self.position else None,
+                self.position,
+            )
             self._replaces = self.header.build
         self.building = True
         self.held = Held(self._factory)
@@ -185,6 +194,7 @@ class Runner:
         self.building = bool(begun) or found is None
         if begun and found:
             self._served = Held(self._factory, found[1])
+            self._served_position = found[0].checkpoint.position
         usable = begun or found
         if not usable:
             return Held(self._factory), self._new_header()

@@ -135,10 +135,12 @@ def test_a_rebuild_that_was_interrupted_is_completed(
     rebuilding.rebuild()
     assert rebuilding.catch_up(stop=ends) == 1
     assert "wrong" in seen(rebuilding)
+    assert rebuilding.position("Log") == 4
     (status,) = statuses(store, [Log], states)
     assert (status.position, status.building) == (4, 1)
     later = manage(Log)
     assert "wrong" in seen(later)
+    assert later.position("Log") == 4
     later.catch_up()
     assert seen(later) == ["a", "b", "c", "d"]
     (status,) = statuses(store, [Log], states)
