@@ -186,6 +186,19 @@ def test_a_module_that_cannot_be_loaded_is_told(cli: Cli, store: Path, tmp_path:
     cli.ok("--store", store, "projections", "update", "TaskBoard")
 
 
+@pytest.mark.parametrize("state", ["{1, 2}", "1 / 0", '{"seen": (1,)}'])
+def test_a_state_that_is_none_is_told(cli: Cli, store: Path, tmp_path: Path, state: str) -> None:
+    """As what code of one's own does, which is no bug of this program."""
+    code = next((tmp_path / "code").glob("*.py"))
+    source = MODULE.replace('"Bad"', '"Never"').replace('{"seen": self.seen}', state)
+    code.write_text(source)
+    ran = cli("--store", store, "replay", "-p", "Fussy")
+    assert (ran.code, ran.out) == (1, "")
+    assert "Fussy gives no state" in ran.err
+    assert "internal error" not in ran.err
+    assert "cannot be saved" in cli("--store", store, "projections", "update", "Fussy").err
+
+
 def test_a_name_that_is_none_is_a_wrong_usage(cli: Cli, store: Path) -> None:
     """Exit code 2, with those there are."""
     ran = cli("--store", store, "projections", "update", "Bord")

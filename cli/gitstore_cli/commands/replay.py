@@ -10,13 +10,13 @@ import click
 
 from gitstore_cli import options, times
 from gitstore_cli.env import Env
-from gitstore_cli.failures import FAILURE, OK, Usage
+from gitstore_cli.failures import FAILURE, OK, Failure, Usage
 from gitstore_cli.projecting import wanted_projections
 from gitstore_cli.stores import reading
 
 if TYPE_CHECKING:
     from gitstore.core.base import BaseEventStore
-    from gitstore.projections import Factory, Replayed
+    from gitstore.projections import Factory, Projection, Replayed
 
 _EXAMPLES = """\b
 Examples:
@@ -153,12 +153,26 @@ def _replay(
             skipped=skipped,
             progress=progress,
         )
-    states = {name: made[name].state() for name in made if name not in done.stopped}
+    states = {name: _state_of(one) for name, one in made.items() if name not in done.stopped}
     write_states(env, form, states, done.position, alone=len(made) == 1)
     _say(env, done, since, until)
     for name, ids in skipped.items():
         env.say(f"Note: {name} passes over {counted(len(ids), 'event')}, skipped by `projections`.")
     return FAILURE if done.stopped else OK
+
+
+def _state_of(projection: Projection) -> Any:
+    """Its state; ``Failure`` where code of one's own gives none, or one that is no JSON."""
+    from gitstore.projections import BUILT_IN
+    from gitstore.projections.stateform import encode_state
+
+    try:
+        state = projection.state()
+        if type(projection) not in BUILT_IN:
+            encode_state(state)
+    except Exception as error:
+        raise Failure(f"{projection.name} gives no state: {error}") from error
+    return state
 
 
 def _say(env: Env, done: Replayed, since: datetime | None, until: datetime | None) -> None:
