@@ -94,6 +94,10 @@ class ProjectionManager:
         """The event at which a projection stopped, or ``None``."""
         return self._runners[name].stopped
 
+    def unsaved(self, name: str) -> str | None:
+        """Why the state of a projection could not be saved the last time, or ``None``."""
+        return self._runners[name].slot.unsaved
+
     def catch_up(
         self, *, stop: threading.Event | None = None, progress: Progress | None = None
     ) -> int:

@@ -21,8 +21,9 @@ Saving = Literal["saved", "overtaken", "failed"]
 class Slot:
     """The places of one projection's saved states.
 
-    ``notes``: sentences about states that could not be used or saved. No method raises for a
-    damaged state, or for what the projection's own code does with one.
+    ``notes``: sentences about states that could not be used or saved; ``unsaved``: why the last
+    one could not. No method raises for a damaged state, or for what the projection's own code does
+    with one.
     """
 
     def __init__(self, name: str, version: int, states: States) -> None:
@@ -30,6 +31,7 @@ class Slot:
         self._version = version
         self._states = states
         self.notes: list[str] = []
+        self.unsaved: str | None = None
 
     def load(self, *, building: bool = False) -> tuple[Header, bytes] | None:
         """What is served, or what is being made, and the JSON of its state.
@@ -108,10 +110,13 @@ class Slot:
     def _encoded(self, header: Header, held: Held) -> bytes | None:
         saved = format_timestamp(datetime.now(UTC))
         try:
-            return encode(replace(header, saved=saved), held.body())
+            content = encode(replace(header, saved=saved), held.body())
         except Exception as error:  # noqa: BLE001 - its state is made by code of its own
+            self.unsaved = str(error)
             self.say(f"{self._name} cannot be saved: {error}")
             return None
+        self.unsaved = None
+        return content
 
     def _key(self, *, building: bool) -> str:
         return f"{self._name}{_NEXT}" if building else self._name

@@ -196,7 +196,10 @@ def test_a_state_that_is_none_is_told(cli: Cli, store: Path, tmp_path: Path, sta
     assert (ran.code, ran.out) == (1, "")
     assert "Fussy gives no state" in ran.err
     assert "internal error" not in ran.err
-    assert "cannot be saved" in cli("--store", store, "projections", "update", "Fussy").err
+    for command in ("update", "rebuild"):
+        ran = cli("--store", store, "projections", command, "Fussy")
+        assert ran.code == 1
+        assert "Fussy cannot be saved" in ran.err
 
 
 def test_a_name_that_is_none_is_a_wrong_usage(cli: Cli, store: Path) -> None:

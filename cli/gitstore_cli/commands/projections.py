@@ -35,7 +35,7 @@ derived: whatever is lost or damaged is made anew. `sc-events replay` shows what
 events make without saving anything.
 
 \b
-Exit codes: 0 ok, 1 a projection has stopped."""
+Exit codes: 0 ok, 1 a projection has stopped, or its state cannot be saved."""
 _names = click.argument("names", nargs=-1, metavar="[NAME]...")
 
 
@@ -209,9 +209,14 @@ def _follow(env: Env, manager: ProjectionManager) -> int:
 
 
 def _say_stopped(env: Env, manager: ProjectionManager, told: set[str] | None = None) -> int:
-    """What to do about those that have stopped, which the library has told of; the exit code."""
+    """What to do about those that have stopped, which the library has told of; the exit code.
+
+    That of a state that cannot be saved, too.
+    """
     code = OK
     for name in manager:
+        if manager.unsaved(name) is not None:
+            code = FAILURE
         stopped = manager.stopped(name)
         if stopped is None or name in (told or ()):
             continue
