@@ -57,8 +57,8 @@ class BaseEventStore(EventStore, abc.ABC):
     def directory_for(self, what: str) -> Path | None:
         """Where readers may keep what they derive, such as ``projections``; it may not exist yet.
 
-        Its parent does. ``None`` where the store has no place that can be written to. What is kept
-        there never leaves this machine.
+        Its parent does; whether that can be written to is another question. ``None`` where the
+        store has no place of its own. What is kept there never leaves this machine.
         """
         del what
         return None

@@ -115,7 +115,8 @@ def check_state(
 def _status(
     store: BaseEventStore, slot: Slot, name: str, version: int, last: int
 ) -> ProjectionStatus:
-    header, building = slot.header(), slot.header(building=True)
+    header = slot.header()
+    building = slot.begun(header.build if header else "")
     at = building.checkpoint.position if building else None
     stopped = (building.stopped if building else None) or (header.stopped if header else None)
     if header is None:

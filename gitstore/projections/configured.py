@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
 
-from gitstore.backends.git.gitcommand import Git, GitFailed
+from gitstore.backends.git.gitcommand import Git
 from gitstore.core.errors import EventStoreError
 from gitstore.projections.activesessions import ActiveSessions
 from gitstore.projections.projection import Factory, checked
@@ -46,28 +46,33 @@ def projections_of(root: Path | None) -> Mapping[str, Factory]:
     Raises ``ProjectionNotLoaded``; importing runs the module's code.
     """
     found = {checked(factory).name: factory for factory in BUILT_IN}
+    forms = set(map(_form, found))
     for module in _modules(root) if root is not None else ():
         for factory in _factories(module):
             try:
                 name = checked(factory).name
             except Exception as error:  # a module's own code, whatever it raises
                 raise ProjectionNotLoaded(module, f"{factory!r}: {error}") from error
-            if name in found:
+            if _form(name) in forms:
                 raise ProjectionNotLoaded(module, f"there is a projection {name} already")
+            forms.add(_form(name))
             found[name] = factory
     return found
 
 
+def _form(name: str) -> str:
+    """What names have in common that a file system or a person may take for one."""
+    return name.replace("-", "").replace("_", "").lower()
+
+
 def _modules(root: Path) -> list[str]:
-    try:
-        listed = Git(root).run("config", "--get-all", CONFIG_KEY)
-    except GitFailed:  # the key is not there
-        return []
-    return listed.decode().split()
+    asked = ("config", "--local", "--includes", "--get-all", CONFIG_KEY)
+    listed = Git(root).run(*asked, ends=(0, 1))  # 1: the key is not there
+    return listed.decode(errors="backslashreplace").split()
 
 
 def _factories(module: str) -> tuple[Factory, ...]:
     try:
         return tuple(import_module(module).PROJECTIONS)
-    except Exception as error:  # a module's own code, whatever it raises
+    except (Exception, SystemExit) as error:  # a module's own code, whatever it raises
         raise ProjectionNotLoaded(module, f"{type(error).__name__}: {error}") from error

@@ -74,9 +74,9 @@ def texts(data: Data, key: str) -> list[str]:
 
 
 def whole(data: Data, key: str) -> int:
-    """The whole number under ``key``; 0 where there is none."""
+    """The amount under ``key``, a whole number; 0 where there is none."""
     value = data.get(key)
-    return value if type(value) is int else 0
+    return value if type(value) is int and value > 0 else 0
 
 
 def subject(data: Data, key: str, event: DomainEvent) -> str:

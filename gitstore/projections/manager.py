@@ -37,13 +37,14 @@ class ProjectionManager:
     - ``store``: must stay open as long as the manager is used.
     - ``factories``: of the projections, such as their classes; names must differ.
     - ``states``: where states are saved; without, in the store's own place, and in memory where it
-      has none.
+      has none that can be written to.
 
     State and checkpoint are saved together, so that each event is in a state exactly once, whenever
     a process is killed. ``catch_up`` and ``follow`` read what was recorded before and after in one
     way, so nothing is lost between the two. Where a rebase moved what is handled, the code has
     another ``version``, or a state is damaged or of another store, the state is made anew, beside
-    the one that is there, and takes its place when it has caught up.
+    the one that is there, and takes its place when it has caught up; where a process ends before
+    that, the next manager goes on with it.
 
     A projection that raises is stopped before that event, and it alone: ``stopped`` names the
     event, and ``skip`` or ``retry`` let it go on. A new manager tries again.
@@ -64,7 +65,7 @@ class ProjectionManager:
             raise ValueError("two projections have one name")
         for runner in runners:
             runner.retry()
-        self._is_whole = False
+        self._end: int | None = None
         self._saved_at = time.monotonic()
         self._saving_took = 0.0
 
@@ -86,12 +87,16 @@ class ProjectionManager:
         return self[name].state()
 
     def position(self, name: str) -> int:
-        """The position up to which a projection's events are handled."""
-        return self._runners[name].position
+        """The position up to which events are in the state of a projection that ``state`` gives."""
+        return self._runners[name].served_position
 
     def stopped(self, name: str) -> Stopped | None:
         """The event at which a projection stopped, or ``None``."""
         return self._runners[name].stopped
+
+    def unsaved(self, name: str) -> str | None:
+        """Why the state of a projection could not be saved the last time, or ``None``."""
+        return self._runners[name].slot.unsaved
 
     def catch_up(
         self, *, stop: threading.Event | None = None, progress: Progress | None = None
@@ -111,7 +116,8 @@ class ProjectionManager:
     def follow(self, stop: threading.Event) -> Iterator[int]:
         """``catch_up``, then again whenever events are recorded, until ``stop`` is set.
 
-        Gives the position reached, each time. Also ends when the store is closed while this waits.
+        Gives the position reached, each time; ``rebuild``, ``skip`` and ``retry`` may be called
+        then. Also ends when the store is closed while this waits.
         """
         try:
             while True:
@@ -153,13 +159,17 @@ class ProjectionManager:
                 break
         for runner in self._runners.values():
             runner.recover()
+            if self._end is not None:
+                runner.serve(self._end)
         return position
 
     def _waited_for_more(self, position: int, stop: threading.Event) -> bool:
         """Wait for an event after ``position``; meanwhile save, once saving is due.
 
-        Whether one came before the end.
+        Whether there is something to do before the end.
         """
+        if any(runner.runs and runner.position < position for runner in self._runners.values()):
+            return not stop.is_set()  # a rebuild, skip or retry was asked for
         while not self._is_due(0.0):
             if stop.wait(_POLL_SECONDS):
                 return False
@@ -175,7 +185,7 @@ class ProjectionManager:
         running = [runner for runner in self._runners.values() if runner.runs]
         for runner in running:
             runner.resume()
-        self._is_whole = not running
+        self._end = None if running else last
         if not running:
             return last
         try:
@@ -211,7 +221,7 @@ class ProjectionManager:
                 tell("Projecting", position, max(position, last))
         position = max(position, last)
         _reach(running, position)
-        self._is_whole = True
+        self._end = position
         return position
 
     def _is_due(self, least: float) -> bool:
@@ -221,7 +231,7 @@ class ProjectionManager:
     def _save(self) -> bool:
         """Save all states; whether one that another process has saved was taken over instead."""
         begun = time.monotonic()
-        taken_over = [runner.save(whole=self._is_whole) for runner in self._runners.values()]
+        taken_over = [runner.save(self._end) for runner in self._runners.values()]
         self._saved_at = time.monotonic()
         self._saving_took = self._saved_at - begun
         return any(taken_over)

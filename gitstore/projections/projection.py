@@ -60,11 +60,13 @@ Factory = Callable[[], Projection]
 
 
 def checked(factory: Factory) -> Projection:
-    """A new projection; ``ValueError`` where its name or version are none."""
+    """A new projection; ``ValueError`` where its name, version or types are none."""
     made = factory()
     name, version = getattr(made, "name", None), getattr(made, "version", None)
     if not (isinstance(name, str) and _NAME(name)):
         raise ValueError(f"{name!r} is no name of a projection: up to 64 letters, digits, _ and -")
     if type(version) is not int or version < 1:
         raise ValueError(f"projection {name}: its version {version!r} is no whole number from 1")
+    if isinstance(getattr(made, "types", None), str):
+        raise ValueError(f"projection {name}: its types are one text, and must be a set of names")
     return made

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -36,6 +36,7 @@ def replay(
     as_of: int | datetime | None = None,
     since: datetime | None = None,
     until: datetime | None = None,
+    skipped: Mapping[str, Collection[str]] | None = None,
     progress: Progress | None = None,
 ) -> Replayed:
     """Hand the store's events to new projections, by position; nothing is saved.
@@ -44,17 +45,19 @@ def replay(
       before later rebases; or an aware datetime, what had happened by then (inclusive).
     - ``since`` (inclusive) and ``until`` (exclusive): only what happened in between, so that a
       state is that window's alone.
+    - ``skipped``: by the projection's name, ids of events that it is not to be handed.
     - ``progress``: told ``"Replaying"``, the position reached, and the store's last.
     """
     tell = progress or silent
     last = store.last_position()
-    running = [(projection, types_of(projection)) for projection in projections]
+    passed_over = skipped or {}
+    running = [(one, types_of(one), passed_over.get(one.name, ())) for one in projections]
     stopped: dict[str, Stopped] = {}
     count = position = 0
     for count, recorded in enumerate(_wanted(store, as_of, since, until), 1):
         position = recorded.position
-        for projection, types in running:
-            if wants(types, recorded.event):
+        for projection, types, skips in running:
+            if wants(types, recorded.event) and recorded.event.id not in skips:
                 try:
                     projection.handle(recorded)
                 except Exception as error:  # noqa: BLE001 - it stops this projection alone

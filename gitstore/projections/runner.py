@@ -37,6 +37,7 @@ class Runner:
         self.slot = Slot(self.name, self._version, states)
         self.building = False
         self._served: Held | None = None
+        self._served_position = 0
         self._saved: Header | None = None
         self._replaces = ""
         self._is_spoilt = self._distrusts = self.waits = False
@@ -46,6 +47,11 @@ class Runner:
     def position(self) -> int:
         """Of the last event that is handled, or was not wanted."""
         return self.header.checkpoint.position
+
+    @property
+    def served_position(self) -> int:
+        """``position``, of the projection to ask."""
+        return self.position if self._served is None else self._served_position
 
     @property
     def runs(self) -> bool:
@@ -78,13 +84,18 @@ class Runner:
         except (StaleCheckpoint, ForeignCheckpoint) as error:
             self.slot.say(f"{self.name} is made anew: {error}")
             self.begin()
+            if isinstance(error, ForeignCheckpoint):
+                self._served = None  # it is no former state of this store
         else:
             self.header = replace(self.header, checkpoint=checkpoint)
 
     def begin(self) -> None:
         """Begin a new state, from the first event on; what is skipped stays skipped."""
         if not self.building:
-            self._served = self.held if self.position else None
+            self._served, self._served_position = (
+                self.held if self.position else None,
+                self.position,
+            )
             self._replaces = self.header.build
         self.building = True
         self.held = Held(self._factory)
@@ -140,15 +151,20 @@ class Runner:
             self._is_spoilt = False
             self._refold()
 
-    def save(self, *, whole: bool) -> bool:
-        """Save state and checkpoint together; ``whole``: all events there are were handed to it.
+    def serve(self, end: int) -> None:
+        """Be asked for the state that was made anew, once it has come to ``end``."""
+        if self.runs and self.position >= end:
+            self._served = None
+
+    def save(self, end: int | None) -> bool:
+        """Save state and checkpoint together; ``end``: where a state is whole, if any is.
 
         ``True`` where another process has saved something better: that is taken over, and may not
         have come as far. Nothing is saved of a state that is spoilt.
         """
         if self._is_spoilt:
             return False
-        if self.building and whole and self.stopped is None:
+        if self.building and self.runs and end is not None and self.position >= end:
             if self.slot.swap(self.header, self.held):
                 self.building, self._served, self._saved = False, None, self.header
                 self._distrusts = False
@@ -171,13 +187,31 @@ class Runner:
 
     def _open(self) -> tuple[Held, Header]:
         """Go on with what is saved, if it is of this code; else make it anew."""
-        for building in (False, True):
-            self.building = building
-            found = self.slot.load(building=building)
-            if found is not None:
-                self._saved, body = found
-                return Held(self._factory, body), self._saved
-        return Held(self._factory), self._new_header()
+        found = self._loaded()
+        if found is not None:
+            self._replaces = found[0].build
+        begun = self.slot.begun(self._replaces) and self._loaded(building=True)
+        self.building = bool(begun) or found is None
+        if begun and found:
+            self._served = Held(self._factory, found[1])
+            self._served_position = found[0].checkpoint.position
+        usable = begun or found
+        if not usable:
+            return Held(self._factory), self._new_header()
+        self._saved, body = usable
+        return Held(self._factory, body), self._saved
+
+    def _loaded(self, *, building: bool = False) -> tuple[Header, bytes] | None:
+        """What is saved, where it is of this code and of this store."""
+        found = self.slot.load(building=building)
+        if found is None:
+            return None
+        try:
+            self._store.resume(found[0].checkpoint, superseded=True)
+        except ForeignCheckpoint as error:
+            self.slot.say(f"{self.name} is made anew: {error}")
+            return None
+        return found
 
     def _begin_without(self, error: CannotRestore) -> None:
         """Begin anew, without the state that its own code refuses."""
@@ -207,7 +241,8 @@ class Runner:
             self.held, self.header = Held(self._factory), self._new_header(skipped)
         else:
             self.held = Held(self._factory, found[1])
-            self.header = replace(found[0], skipped=skipped, stopped=None)
+            both = tuple(dict.fromkeys((*found[0].skipped, *skipped)))
+            self.header = replace(found[0], skipped=both, stopped=None)
         self.resume()
         if stopped is None:
             return

@@ -21,8 +21,9 @@ Saving = Literal["saved", "overtaken", "failed"]
 class Slot:
     """The places of one projection's saved states.
 
-    ``notes``: sentences about states that could not be used or saved. No method raises for a
-    damaged state, or for what the projection's own code does with one.
+    ``notes``: sentences about states that could not be used or saved; ``unsaved``: why the last
+    one could not. No method raises for a damaged state, or for what the projection's own code does
+    with one.
     """
 
     def __init__(self, name: str, version: int, states: States) -> None:
@@ -30,6 +31,7 @@ class Slot:
         self._version = version
         self._states = states
         self.notes: list[str] = []
+        self.unsaved: str | None = None
 
     def load(self, *, building: bool = False) -> tuple[Header, bytes] | None:
         """What is served, or what is being made, and the JSON of its state.
@@ -59,6 +61,15 @@ class Slot:
             return None if content is None else decode_header(content)
         except StateDamaged:
             return None
+
+    def begun(self, served: str) -> Header | None:
+        """What is known of a state that is being made anew, in place of the build ``served``.
+
+        ``None`` where there is none, or it is the one that is served, or other code began it.
+        """
+        header = self.header(building=True)
+        is_it = header and header.version == self._version and header.build != served
+        return header if is_it else None
 
     def is_there(self) -> bool:
         """Whether anything is saved to be served, in whatever state."""
@@ -91,17 +102,21 @@ class Slot:
         return True
 
     def say(self, note: str) -> None:
-        """Note something of which the user should know."""
-        self.notes.append(note)
-        _LOG.warning("%s", note)
+        """Note something of which the user should know, once."""
+        if note not in self.notes:
+            self.notes.append(note)
+            _LOG.warning("%s", note)
 
     def _encoded(self, header: Header, held: Held) -> bytes | None:
         saved = format_timestamp(datetime.now(UTC))
         try:
-            return encode(replace(header, saved=saved), held.body())
+            content = encode(replace(header, saved=saved), held.body())
         except Exception as error:  # noqa: BLE001 - its state is made by code of its own
+            self.unsaved = str(error)
             self.say(f"{self._name} cannot be saved: {error}")
             return None
+        self.unsaved = None
+        return content
 
     def _key(self, *, building: bool) -> str:
         return f"{self._name}{_NEXT}" if building else self._name

@@ -24,6 +24,7 @@ from gitstore.core.event import RecordedEvent
 from gitstore.core.garbage import uncollected
 
 _FORM = 1
+_MOST_SAID = 1_000
 
 
 class StateDamaged(Exception):
@@ -48,9 +49,8 @@ class Stopped:
     def at(cls, recorded: RecordedEvent, error: Exception) -> Stopped:
         """Stopped at this event, which the projection could not handle."""
         place = f"{recorded.stream_id}@{recorded.version}"
-        what = f"{type(error).__name__}: {error}"
         event = recorded.event
-        return cls(recorded.position, event.id or "", event.type, place, what)
+        return cls(recorded.position, event.id or "", event.type, place, _told(error))
 
     def to_dict(self) -> dict[str, JSON]:
         """``{"position", "eventId", "type", "place", "error"}``."""
@@ -72,6 +72,15 @@ class Stopped:
             str(given["place"]),
             str(given["error"]),
         )
+
+
+def _told(error: Exception) -> str:
+    """What was raised, in a text that can be saved: errors may quote whole events."""
+    try:
+        said = str(error)[:_MOST_SAID]
+    except Exception:  # noqa: BLE001 - code of its own, whatever it raises
+        said = "it does not say what"
+    return f"{type(error).__name__}: {said}".encode("utf-8", "backslashreplace").decode()
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,13 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext, supp
 from pathlib import Path
 from typing import Protocol
 
-from gitstore.backends.disk.files import disk_errors_told, make_directory, sync_directory, write_new
+from gitstore.backends.disk.files import (
+    disk_errors_told,
+    is_writable,
+    make_directory,
+    sync_directory,
+    write_new,
+)
 from gitstore.backends.disk.locks import FileLock
 from gitstore.core.base import BaseEventStore
 
@@ -76,25 +82,37 @@ class FolderStates:
 
 
 class MemoryStates:
-    """States that are gone with the object, for stores that have no place for them."""
+    """States that are gone with the object, for stores that have no place for them.
 
-    def __init__(self) -> None:
-        self._kept: dict[str, bytes] = {}
+    ``saved``: those that are there and cannot be written to, which are where one begins.
+    """
+
+    def __init__(self, saved: States | None = None) -> None:
+        self._saved = saved
+        self._kept: dict[str, bytes | None] = {}
 
     def read(self, key: str) -> bytes | None:
+        if key not in self._kept and self._saved is not None:
+            return self._saved.read(key)
         return self._kept.get(key)
 
     def write(self, key: str, content: bytes) -> None:
         self._kept[key] = content
 
     def remove(self, key: str) -> None:
-        self._kept.pop(key, None)
+        self._kept[key] = None
 
     def held(self) -> nullcontext[None]:
         return nullcontext()
 
 
 def states_of(store: BaseEventStore) -> States:
-    """Where the states of a store's projections are kept; in memory, where it has no place."""
+    """Where the states of a store's projections are kept.
+
+    ``MemoryStates`` where the store has no place, or one that cannot be written to.
+    """
     folder = store.directory_for(FOLDER)
-    return MemoryStates() if folder is None else FolderStates(folder)
+    if folder is None:
+        return MemoryStates()
+    kept = FolderStates(folder)
+    return kept if is_writable(folder if folder.exists() else folder.parent) else MemoryStates(kept)

@@ -55,7 +55,9 @@ class TaskBoard(Folding):
 
     def _updated(self, data: Data, event: DomainEvent) -> None:
         task = self._task(data, event)
-        task["title"] = text(data, "title") or task["title"]
+        title = text(data, "title")
+        if title is not None:
+            task["title"] = title
         if "parentId" in data:
             task["parent"] = text(data, "parentId")
         for field in _FIELDS:

@@ -17,6 +17,9 @@ from gitstore.projections.handling import (
     whole,
 )
 
+_MOST = 2**53 - 1
+"""JavaScript reads no larger number exactly, and JSON may not hold the sum of two that are."""
+
 
 class TaskStatistics(Folding):
     """For each task ever created: when, how often its status changed, and the sessions for it.
@@ -73,7 +76,7 @@ class TaskStatistics(Folding):
         if name is not None:
             task = self._task(name)
             task["sessionsRun"] += 1
-            task["totalDuration"] += whole(data, "duration")
+            task["totalDuration"] = min(task["totalDuration"] + whole(data, "duration"), _MOST)
 
     def _task(self, name: str) -> dict[str, Any]:
         return entry(self._state["tasks"], name, _new)

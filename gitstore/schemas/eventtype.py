@@ -22,7 +22,8 @@ Upcaster = Callable[[Any], JSON]
 """From data in one version of a type to data in the next; must not change what it is given."""
 
 _FIELD = re.compile(r"^- ``(\w+)``: (.*?)(?=^- ``|^$|\Z)", re.MULTILINE | re.DOTALL)
-_PROBLEM = re.compile(r"(.*?)(?: - at `\$(.*)`)?", re.DOTALL)
+_PROBLEM = re.compile(r"(.*?)(?: - at `\$([^`]*)`)?", re.DOTALL)
+_MOST_QUOTED = 200
 _NOT_AMONG = "Invalid enum value "
 _SNAKE = re.compile(r"([A-Z])")
 _MISSING = re.compile(r"Object missing required field `(.*)`")
@@ -118,7 +119,8 @@ class EventType:
         """
         given = event.metadata.get(VERSION_KEY, 1)
         if type(given) is not int or given < 1:
-            raise _invalid(self.name, f"metadata.{VERSION_KEY} is no whole number from 1")
+            path = f"metadata.{VERSION_KEY}"
+            raise _invalid(self.name, f"{path} is no whole number from 1", path)
         if given > self.version:
             raise UnsupportedFormat(
                 f"{self.name}: its data is in version {given}, and this program knows up to "
@@ -154,7 +156,9 @@ class EventType:
             return _invalid(self.name, f"{path}.{missing[1]} is missing", f"{path}.{missing[1]}")
         if said.startswith(_NOT_AMONG):
             values = ", ".join(self._values(path.rpartition(".")[2]))
-            said = f"{said.removeprefix(_NOT_AMONG)} is none of {values}"
+            given = said.removeprefix(_NOT_AMONG)
+            shown = given if len(given) <= _MOST_QUOTED else f"{given[:_MOST_QUOTED]}…"
+            said = f"{shown} is none of {values}"
         why = f"{path}: {said[:1].lower()}{said[1:].replace('`', '')}"
         return _invalid(self.name, why, path)
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from gitstore import DomainEvent, UnsupportedFormat
 from gitstore.projections import BUILT_IN, ActiveSessions, TaskBoard, TaskStatistics, WorktreeMap
 from gitstore.projections.projection import Factory
+from gitstore.projections.stateform import encode_state
 from gitstore.schemas import SCHEMAS
 from gitstore.testing.strategies import json_values
 from tests.projections.support import event, fold
@@ -89,6 +90,11 @@ def test_a_renamed_task_stands_under_its_new_id() -> None:
     assert tasks["2"]["parent"] == "9"
 
 
+def test_a_title_may_be_empty() -> None:
+    """It is what the last event says."""
+    assert board(created(), of_task("TaskUpdated", title=""))["1"]["title"] == ""
+
+
 def test_a_deleted_task_is_gone() -> None:
     """Created again, it begins anew; deleting what is not there is nothing."""
     deleted = of_task("TaskDeleted")
@@ -160,6 +166,20 @@ def test_a_session_that_was_not_queued_names_its_task_itself() -> None:
         ],
     )
     assert (state["tasks"]["1"]["sessionsRun"], state["tasks"]["1"]["totalDuration"]) == (2, 5)
+
+
+@pytest.mark.parametrize(
+    ("durations", "total"),
+    [([2**64 - 1, 2**64 - 1], 2**53 - 1), ([5, -7], 5), ([1.5, True, None], 0)],
+)
+def test_statistics_of_impossible_durations(durations: list[Any], total: int) -> None:
+    """Whatever an old event says, the state can be saved; what is no duration is none."""
+    ended = [
+        session("SessionCompleted", n, taskId="1", duration=one) for n, one in enumerate(durations)
+    ]
+    state = fold(TaskStatistics(), ended)
+    assert state["tasks"]["1"]["totalDuration"] == total
+    assert encode_state(state)
 
 
 def test_statistics_follow_a_renamed_task() -> None:

@@ -137,6 +137,17 @@ def test_a_wrong_value_is_named_by_its_path(
     assert why in str(caught.value)
 
 
+@pytest.mark.parametrize("value", ["x - at `$.other`", "y" * 100_000, "\x1b[31m"])
+def test_a_value_does_not_hide_its_path(value: str) -> None:
+    """Whatever it says; a long one is told in part."""
+    with pytest.raises(InvalidEvent) as caught:
+        SCHEMAS.check(
+            event("SessionCompleted", {**SCHEMAS["SessionCompleted"].example, "result": value})
+        )
+    assert caught.value.path == "data.result"
+    assert len(str(caught.value)) < 500
+
+
 @pytest.mark.parametrize("data", [None, 5, "text", [1], []])
 def test_data_that_is_no_object_does_not_fit(data: Any) -> None:
     """Of any known type."""
@@ -224,8 +235,9 @@ def test_a_newer_version_is_told_and_passes_an_append() -> None:
 @pytest.mark.parametrize("version", [0, -1, "2", 1.0, True, None, [1]])
 def test_a_version_is_a_whole_number(version: Any) -> None:
     """``InvalidEvent`` for any other."""
-    with pytest.raises(InvalidEvent, match="schemaVersion"):
+    with pytest.raises(InvalidEvent, match="schemaVersion") as caught:
         PAID.check(event("Paid", {}, schemaVersion=version))
+    assert caught.value.path == "metadata.schemaVersion"
 
 
 def test_an_upcaster_that_cannot_read_is_told() -> None:

@@ -12,13 +12,14 @@ import click
 from gitstore_cli import options
 from gitstore_cli.env import Env
 from gitstore_cli.failures import FAILURE, INTERRUPTED, OK, Failure
+from gitstore_cli.finding import find_place
 from gitstore_cli.interrupts import stopped_by_interrupt
 from gitstore_cli.projecting import wanted_projections
 from gitstore_cli.stores import reading
 
 if TYPE_CHECKING:
     from gitstore.core.base import BaseEventStore
-    from gitstore.projections import Factory, ProjectionManager, ProjectionStatus
+    from gitstore.projections import Factory, ProjectionManager, ProjectionStatus, States
 
 _EXAMPLES = """\b
 Examples:
@@ -34,7 +35,7 @@ derived: whatever is lost or damaged is made anew. `sc-events replay` shows what
 events make without saving anything.
 
 \b
-Exit codes: 0 ok, 1 a projection has stopped."""
+Exit codes: 0 ok, 1 a projection has stopped, or its state cannot be saved."""
 _names = click.argument("names", nargs=-1, metavar="[NAME]...")
 
 
@@ -86,7 +87,7 @@ def rebuild(env: Env, form: str, names: tuple[str, ...]) -> int:
             return OK
         manager.rebuild()
         _catch_up(env, manager)
-        return _show(env, form, store, factories) or _say_stopped(env, manager)
+        return max(_show(env, form, store, factories), _say_stopped(env, manager))
 
 
 @options.command(
@@ -96,14 +97,15 @@ def rebuild(env: Env, form: str, names: tuple[str, ...]) -> int:
 @click.argument("names", nargs=-1, metavar="NAME...", required=True)
 def reset(env: Env, names: tuple[str, ...]) -> int:
     """Remove saved states, with what was skipped; the next update begins at the first event."""
-    from gitstore.projections import forget, states_of
+    from gitstore.projections import forget
 
     factories = wanted_projections(env, names)
     with reading(env) as store:
         if store is None:
             return OK
+        states = _writable(env, store)
         for name in factories:
-            forget(name, states_of(store))
+            forget(name, states)
             if env.on_terminal:
                 env.answer(f"✓ Removed the saved state of {name}")
     return OK
@@ -131,7 +133,7 @@ def skip(env: Env, form: str, name: str) -> int:
             raise Failure(f"{name} has not stopped at any event", hint="Nothing was skipped.")
         env.say(f"Skipped {skipped.place} ({skipped.type}) in {name}.")
         _catch_up(env, manager)
-        return _show(env, form, store, factories) or _say_stopped(env, manager)
+        return max(_show(env, form, store, factories), _say_stopped(env, manager))
 
 
 @options.command(
@@ -167,7 +169,20 @@ def _managed(
         if store is None:
             yield None, None
             return
-        yield store, ProjectionManager(store, factories.values())
+        yield store, ProjectionManager(store, factories.values(), states=_writable(env, store))
+
+
+def _writable(env: Env, store: BaseEventStore) -> States:
+    """Where the store's states are saved; ``Failure`` where they cannot be."""
+    from gitstore.projections import MemoryStates, states_of
+
+    states = states_of(store)
+    if isinstance(states, MemoryStates):
+        raise Failure(
+            f"states cannot be saved at {find_place(env).where}: nothing can be kept there",
+            hint="`sc-events replay` shows what events make, and saves nothing.",
+        )
+    return states
 
 
 def _catch_up(env: Env, manager: ProjectionManager) -> None:
@@ -182,20 +197,26 @@ def _catch_up(env: Env, manager: ProjectionManager) -> None:
 
 def _follow(env: Env, manager: ProjectionManager) -> int:
     stop = threading.Event()
-    told: set[str] = set()
+    told = {name for name in manager if manager.stopped(name) is not None}
+    is_told = False
     with stopped_by_interrupt(stop) as interrupted:
         for position in manager.follow(stop):
-            if not told and env.on_terminal:
+            if not is_told and env.on_terminal:
                 env.say(f"Current at position {position:,}; following.")
-            told.add("following")
+            is_told = True
             _say_stopped(env, manager, told)
     return INTERRUPTED if interrupted.is_set() else OK
 
 
 def _say_stopped(env: Env, manager: ProjectionManager, told: set[str] | None = None) -> int:
-    """What to do about those that have stopped, which the library has told of; the exit code."""
+    """What to do about those that have stopped, which the library has told of; the exit code.
+
+    That of a state that cannot be saved, too.
+    """
     code = OK
     for name in manager:
+        if manager.unsaved(name) is not None:
+            code = FAILURE
         stopped = manager.stopped(name)
         if stopped is None or name in (told or ()):
             continue

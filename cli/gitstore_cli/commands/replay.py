@@ -10,13 +10,13 @@ import click
 
 from gitstore_cli import options, times
 from gitstore_cli.env import Env
-from gitstore_cli.failures import FAILURE, OK, Usage
+from gitstore_cli.failures import FAILURE, OK, Failure, Usage
 from gitstore_cli.projecting import wanted_projections
 from gitstore_cli.stores import reading
 
 if TYPE_CHECKING:
     from gitstore.core.base import BaseEventStore
-    from gitstore.projections import Factory, Replayed
+    from gitstore.projections import Factory, Projection, Replayed
 
 _EXAMPLES = """\b
 Examples:
@@ -95,22 +95,36 @@ def command(
 ) -> int:
     """Fold the events into projections, from the first one on, and print the states.
 
+    Events that `sc-events projections skip` has skipped are not handed on here either.
+
     As JSON: the state of a projection that was named alone, else an object of all by their names.
     """
-    if since is not None and until is not None and since > until:
-        raise Usage("--from is later than --to, so no event can match")
+    if since is not None and until is not None and since >= until:
+        raise Usage("--from is not before --to, so no event can match")
     if check and (since, until, as_of) != (None, None, None):
         raise Usage(
             "--check compares with what is saved, at its own position",
             hint="Leave out --from, --to and --as-of.",
         )
     factories = wanted_projections(env, names)
-    with reading(env, form) as store:
+    with reading(env) as store:
         if store is None:
-            return OK
+            return _show_nothing(env, form, factories, check=check)
         if check:
             return _check(env, form, store, factories)
         return _replay(env, form, store, factories, since, until, as_of)
+
+
+def _show_nothing(env: Env, form: str, factories: Mapping[str, Factory], *, check: bool) -> int:
+    """What programs expect is there without a store, too: the states before the first event."""
+    from gitstore_cli.render.states import write_states
+
+    if form == "json" and check:
+        env.answer("[]")
+    elif form in {"json", "jsonl"} and not check:
+        states = {name: factory().state() for name, factory in factories.items()}
+        write_states(env, form, states, 0, alone=len(states) == 1)
+    return OK
 
 
 def _replay(
@@ -122,19 +136,43 @@ def _replay(
     until: datetime | None,
     as_of: int | datetime | None,
 ) -> int:
-    from gitstore.projections import replay
+    from gitstore.projections import replay, states_of, statuses
+    from gitstore_cli.render.names import counted
     from gitstore_cli.render.progress import ProgressBar
     from gitstore_cli.render.states import write_states
 
     made = {name: factory() for name, factory in factories.items()}
+    saved = statuses(store, factories.values(), states_of(store))
+    skipped = {one.name: one.skipped for one in saved if one.skipped}
     with ProgressBar(env) as progress:
         done = replay(
-            store, made.values(), as_of=as_of, since=since, until=until, progress=progress
+            *(store, made.values()),
+            as_of=as_of,
+            since=since,
+            until=until,
+            skipped=skipped,
+            progress=progress,
         )
-    states = {name: made[name].state() for name in made if name not in done.stopped}
+    states = {name: _state_of(one) for name, one in made.items() if name not in done.stopped}
     write_states(env, form, states, done.position, alone=len(made) == 1)
     _say(env, done, since, until)
+    for name, ids in skipped.items():
+        env.say(f"Note: {name} passes over {counted(len(ids), 'event')}, skipped by `projections`.")
     return FAILURE if done.stopped else OK
+
+
+def _state_of(projection: Projection) -> Any:
+    """Its state; ``Failure`` where code of one's own gives none, or one that is no JSON."""
+    from gitstore.projections import BUILT_IN
+    from gitstore.projections.stateform import encode_state
+
+    try:
+        state = projection.state()
+        if type(projection) not in BUILT_IN:
+            encode_state(state)
+    except Exception as error:
+        raise Failure(f"{projection.name} gives no state: {error}") from error
+    return state
 
 
 def _say(env: Env, done: Replayed, since: datetime | None, until: datetime | None) -> None:

@@ -109,8 +109,9 @@ def _hold_against_schemas(env: Env, form: str) -> int:
     from gitstore_cli.render.names import counted, reference
     from gitstore_cli.render.progress import ProgressBar
 
-    with reading(env, form) as store:
+    with reading(env) as store:
         if store is None:
+            _write(env, form, VerifyReport((), 0, 0))
             return OK
         with ProgressBar(env) as progress:
             findings = [
@@ -123,8 +124,8 @@ def _hold_against_schemas(env: Env, form: str) -> int:
                 )
                 for one in misfits(store, store.last_position(), progress)
             ]
-        looked, streams = store.last_position(), sum(1 for _ in store.streams())
-    _write(env, form, VerifyReport(tuple(findings), looked, streams))
+        known = store.status()
+    _write(env, form, VerifyReport(tuple(findings), known.events, known.streams))
     env.say(f"{counted(len(findings), 'event')} whose data does not fit the type")
     return FAILURE if findings else OK
 

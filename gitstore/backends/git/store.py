@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from gitstore.backends.disk.files import disk_errors_told, holds_wal, is_writable
+from gitstore.backends.disk.files import disk_errors_told, holds_wal
 from gitstore.backends.git import clones, repairing, repository
 from gitstore.backends.git.automatic import AutomaticMaintenance
 from gitstore.backends.git.background import BackgroundFlush
@@ -150,8 +150,7 @@ class GitEventStore(BaseEventStore):
         return self._upkeep.with_sound_index(self._reader.epoch)
 
     def directory_for(self, what: str) -> Path | None:
-        local = self._parts.layout.local
-        return local / what if self._clone is None and is_writable(local) else None
+        return self._parts.layout.local / what if self._clone is None else None
 
     @property
     def exchange(self) -> Exchange:

@@ -14,7 +14,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from gitstore.backends.disk.files import is_writable
 from gitstore.backends.jsonl.folders import writing_errors_told
 from gitstore.backends.jsonl.layout import INDEXES
 from gitstore.backends.jsonl.making import open_parts
@@ -86,8 +85,7 @@ class JsonlEventStore(BaseEventStore):
         return self._parts.state.store_id
 
     def directory_for(self, what: str) -> Path | None:
-        indexes = self._parts.where / INDEXES
-        return indexes / what if is_writable(indexes) else None
+        return self._parts.where / INDEXES / what
 
     @property
     def source(self) -> Source | None:

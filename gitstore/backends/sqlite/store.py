@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from gitstore.backends.disk.files import disk_errors_told, holds_wal, is_writable
+from gitstore.backends.disk.files import disk_errors_told, holds_wal
 from gitstore.backends.disk.locks import FileLock
 from gitstore.backends.sqlite.form import VERSION, StoreFile, check_place
 from gitstore.backends.sqlite.maintaining import maintain
@@ -92,7 +92,7 @@ class SqliteEventStore(BaseEventStore):
 
     def directory_for(self, what: str) -> Path | None:
         path = self._file.path
-        return path.with_name(f"{path.name}-{what}") if is_writable(path.parent) else None
+        return path.with_name(f"{path.name}-{what}")
 
     def append(self, event: DomainEvent, expected_version: ExpectedVersion = ANY) -> RecordedEvent:
         proposal = Proposal.of(*self._checked([event]))
