@@ -55,14 +55,17 @@ class Comparison:
     """One pass over all data files; read all of ``oddities`` first.
 
     Of what is there, and recorded, when it is made: then it may need a lock, later it does not.
+    ``last``: the last event that is looked at; else of the table.
     """
 
-    def __init__(self, table: Index, reader: LayoutReader, tell: Progress) -> None:
+    def __init__(
+        self, table: Index, reader: LayoutReader, tell: Progress, last: int | None = None
+    ) -> None:
         self._table = table
         self._reader = reader
         self._tell = tell
         self._files = list(reader.data_files())
-        self.last = table.last_position()
+        self.last = table.last_position() if last is None else last
         """Events that are recorded later are not looked at."""
         self.offsets: Offsets = array("q", [NOWHERE]) * (self.last + 1)
 
