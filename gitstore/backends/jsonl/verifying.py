@@ -113,7 +113,8 @@ class _Extent(NamedTuple):
     @classmethod
     def of(cls, parts: Parts, reader: LayoutReader, tell: Progress) -> _Extent:
         """All that is there."""
-        return cls(Comparison(parts.index, reader, tell), parts.filing.open(BY_STREAM_FILE).size())
+        comparison = Comparison(parts.index, reader, tell, through=parts.index.known_files())
+        return cls(comparison, parts.filing.open(BY_STREAM_FILE).size())
 
 
 def _of_files(

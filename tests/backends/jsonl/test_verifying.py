@@ -11,6 +11,7 @@ import pytest
 
 from gitstore.backends.disk.locks import FileLock
 from gitstore.backends.jsonl import verifying
+from gitstore.backends.jsonl.parts import Parts
 from gitstore.core.findings import Finding
 from tests.backends.jsonl.support import (
     DAY,
@@ -258,3 +259,21 @@ def test_what_is_read_while_it_looks_is_no_finding(
 
         monkeypatch.setattr(verifying, "_of_indexes", look_later)
         assert store.verify().findings == ()
+
+
+def test_a_line_that_comes_before_it_looks_is_no_finding(
+    where: Path, before: Recorded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From a program that takes no lock, once all that was there is taken in."""
+    settle = verifying.settle
+    path = where / f"{DAY}/task-9.jsonl"
+
+    def settle_later(parts: Parts) -> None:
+        append_by_shell(path, line(91, 1, "task-9") + line(92, 2, "task-9"))
+        settle(parts)
+
+    with opened(where) as store:
+        monkeypatch.setattr(verifying, "settle", settle_later)
+        assert store.verify().findings == ()
+        monkeypatch.undo()
+        assert len(recorded(store)) == len(before) + 2
