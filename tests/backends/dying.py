@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, cast
 
+from gitstore.backends.jsonl.folders import Folder
+
 Told = list[list[Any]]
 """What a struck process said: ``[kind, value]`` each; ``step``: where it was struck."""
 Tell = Callable[[str, object], None]
@@ -22,7 +24,7 @@ _OS_WRITE = os.write
 _WRITING = ("INSERT", "UPDATE", "DELETE", "CREATE", "BEGIN I", "COMMIT", "PRAGMA wal_checkpoint")
 _STEPS = (
     *("replace", "rename", "link", "unlink", "remove", "mkdir", "rmdir"),
-    *("fsync", "fdatasync", "sync", "truncate", "ftruncate"),
+    *("fsync", "fdatasync", "truncate", "ftruncate"),
 )
 
 
@@ -51,6 +53,8 @@ class Steps:
         for name in _STEPS:
             if hasattr(os, name):
                 setattr(os, name, self._wrapped(name, getattr(os, name)))
+        sync_all = self._wrapped("sync_file_system", Folder.sync_file_system)
+        Folder.sync_file_system = sync_all  # type: ignore[method-assign]
         really_open = os.open
 
         def opening(path: Any, flags: int, *rest: Any, **named: Any) -> int:

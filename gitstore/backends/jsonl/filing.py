@@ -28,7 +28,7 @@ BY_STREAM_FILE = f"{INDEXES}/{BY_STREAM}"
 _MOST_OPEN = 512
 _FEWEST_OPEN = 8
 _MOST_FOLDERS = 32
-# From so many files on one sync of everything costs less. Elsewhere it need not wait for the disk.
+# From so many files on one sync of everything costs less. Elsewhere none tells of errors.
 _FEW = 64 if sys.platform == "linux" else sys.maxsize
 
 
@@ -198,7 +198,7 @@ class Filing:
         """Bring all that was filed, here or as noted, to the disk."""
         self.is_doubtful = True
         if len(self._dirty) > _FEW:
-            os.sync()
+            self._root.sync_file_system()
         else:
             for name in self._dirty:
                 sync_file(self.open(name).descriptor)

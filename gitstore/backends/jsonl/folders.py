@@ -17,7 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from gitstore.backends.disk.files import DIRECTORY_MODE, FILE_MODE, sync_file
+from gitstore.backends.disk.files import DIRECTORY_MODE, FILE_MODE, sync_file, sync_file_system
 from gitstore.core.errors import StoreUnavailable
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
@@ -165,6 +165,10 @@ class Folder:
     def sync(self) -> None:
         """Make its entries durable."""
         sync_file(self._descriptor)
+
+    def sync_file_system(self) -> None:
+        """Make everything durable that is on the file system it is on."""
+        sync_file_system(self._descriptor)
 
     def _open(self, name: str, flags: int) -> int:
         try:

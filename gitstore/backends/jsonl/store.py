@@ -282,7 +282,12 @@ class JsonlEventStore(BaseEventStore):
         self._check_open()
         parts = self._parts
         changed = parts.watch.changed() if self._takes_events and parts.watch.is_due() else []
-        if changed or parts.tail.entries or not is_current(parts):
+        try:
+            is_behind = changed or parts.tail.entries or not is_current(parts)
+        except OSError:
+            self._check_open()  # or another thread has closed it meanwhile
+            raise
+        if is_behind:
             with writing_errors_told(str(parts.where)), parts.lock.held():
                 keep_up(parts)
                 if changed:

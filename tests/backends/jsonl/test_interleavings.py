@@ -192,3 +192,22 @@ def test_a_store_that_was_opened_before_begins_anew_with_the_journal(
         other.append(named("task-1", "e"))
         assert ids(third.read_all()) == list("abcde")
     assert check(place) == list("abcde")
+
+
+def test_a_store_closed_while_it_is_followed_ends_that(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By another thread, at any moment of the follower's look at the files."""
+    store = JsonlEventStore.open(tmp_path / "events")
+    store.append(happened("a"))
+    coming = store.follow()
+    next(coming)
+    look = Journal.has_news
+
+    def look_late(journal: Journal) -> bool:
+        monkeypatch.undo()
+        store.close()
+        return look(journal)
+
+    monkeypatch.setattr(Journal, "has_news", look_late)
+    assert list(coming) == []

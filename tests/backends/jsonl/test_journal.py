@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
+from gitstore.backends.disk.files import sync_file_system
 from gitstore.backends.jsonl import mending
 from gitstore.backends.jsonl.entries import Entry, entry_of
 from gitstore.backends.jsonl.folders import Folder
@@ -243,3 +245,26 @@ def test_what_could_not_be_synced_is_written_again(
     assert len(files) == 4
     for file in files:
         assert file.read_bytes() in written
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere files are synced one by one")
+def test_many_files_are_synced_by_one_that_tells_of_errors(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the whole file system: where it fails, the journal keeps what it has."""
+    synced: list[int] = []
+
+    def sync(descriptor: int) -> None:
+        synced.append(descriptor)
+        sync_file_system(descriptor if len(synced) > 1 else -1)
+
+    monkeypatch.setattr("gitstore.backends.jsonl.folders.sync_file_system", sync)
+    with opened(tmp_path / "events") as store:
+        assert isinstance(store, JsonlEventStore)
+        store.append_many([event(number, f"task-{number}") for number in range(70)])
+        with store._parts.lock.held():
+            with pytest.raises(OSError, match="Bad file descriptor"):
+                settle(store._parts)
+            assert store._parts.journal.count == 70
+            settle(store._parts)
+            assert store._parts.journal.count == 0

@@ -15,6 +15,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from gitstore.backends.jsonl.folders import Folder
+
 _DATABASE = ("index.db", "index.db-wal", "index.db-shm")
 _LOG_HEADER = 32
 
@@ -34,7 +36,8 @@ class Disk:
         self._see_all()
         for name in ("fsync", "fdatasync"):
             setattr(os, name, self._watched(getattr(os, name), self._see))
-        os.sync = self._watched(os.sync, self._see_all)
+        sync_all = self._watched(Folder.sync_file_system, lambda _: self._see_all())
+        Folder.sync_file_system = sync_all  # type: ignore[method-assign]
 
     def image(self, target: Path, chance: random.Random) -> None:
         """Make what might be left, if the power were cut now, at ``target``."""
@@ -43,7 +46,7 @@ class Disk:
         self._copy(self._root.stat().st_ino, folders, target, chance, database)
 
     def _watched(self, really: Callable[..., None], see: Callable[..., None]) -> Any:
-        def syncing(*descriptor: int) -> None:
+        def syncing(*descriptor: Any) -> None:
             self._before_sync()
             really(*descriptor)
             see(*descriptor)
