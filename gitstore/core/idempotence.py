@@ -6,6 +6,7 @@ A store hands over the batch with canonical bytes and what it knows of the ids; 
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -20,6 +21,7 @@ from gitstore.core.errors import (
 )
 from gitstore.core.event import DomainEvent, RecordedEvent, trusted_domain_event
 from gitstore.core.expected import ExpectedVersion, check_expected, exact_version
+from gitstore.core.names import check_event_id, check_stream_id, check_type
 from gitstore.core.timestamps import from_microseconds
 
 MAX_METADATA = 65_536
@@ -51,10 +53,13 @@ class Proposal(NamedTuple):
 
     @classmethod
     def of_encoded(cls, given: EncodedEvent) -> Proposal:
-        """An event that another store has recorded, its names checked there.
+        """An event that another store has recorded, which may be damaged.
 
-        ``InvalidEvent`` where its bytes are not canonical, or metadata is no object or too large.
+        ``InvalidEvent`` where its bytes are not canonical, metadata is no object or too large, or
+        one of its names, or its time, is none.
         """
+        _check_names(given.stream_id, given.type)
+        check_event_id(given.id)
         data, metadata = canonical.read_canonical(given.data), read_metadata(given.metadata)
         event = trusted_domain_event(
             given.stream_id,
@@ -66,6 +71,12 @@ class Proposal(NamedTuple):
             given.version,
         )
         return cls(event, given.data, given.metadata, data, metadata)
+
+
+@functools.lru_cache(maxsize=4_096)
+def _check_names(stream_id: str, kind: str) -> None:
+    check_stream_id(stream_id)
+    check_type(kind)
 
 
 def read_metadata(text: bytes) -> dict[str, JSON]:

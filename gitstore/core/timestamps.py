@@ -81,6 +81,9 @@ def to_microseconds(value: datetime) -> int:
 
 
 def from_microseconds(value: int) -> datetime:
-    """The UTC datetime that many microseconds after 1970-01-01."""
+    """The UTC datetime that many microseconds after 1970-01-01; ``InvalidEvent`` where none is."""
     seconds, microseconds = divmod(value, 1_000_000)
-    return EPOCH + timedelta(0, seconds, microseconds)
+    try:
+        return EPOCH + timedelta(0, seconds, microseconds)
+    except OverflowError:
+        raise InvalidEvent(f"{value} microseconds are outside the years 1 to 9999") from None

@@ -163,8 +163,9 @@ class Copying:
 
     def _begin(self) -> None:
         self._checked = 0
+        self.source_id = self._source.store_id
         self.target_id = self._target.store_id
-        """Of the target, when the comparison began."""
+        """Of the target, when the comparison began; ``source_id``: of the source, then too."""
         after: int = self._filters.get("after_position", 0)
         self._go_on_from(Proved(self._source.epoch, after))
 
@@ -214,8 +215,12 @@ class Copying:
 
     def waited_for_more(self, stop: threading.Event) -> bool:
         """Wait for an event after what was copied; whether one came before the end."""
-        coming = self._source.follow(**self._wanted(), stop=stop)
-        return next(coming, None) is not None
+        try:
+            coming = self._source.follow(**self._wanted(), stop=stop)
+            is_another = self._source.store_id != self.source_id  # since before it is followed
+            return is_another or next(coming, None) is not None
+        except ForeignCheckpoint:  # made anew: all of it may have come
+            return True
 
     def _brought(self, last: int, stop: threading.Event) -> Iterator[Sequence[EncodedEvent]]:
         """The batches that the target lacked, each written when it is given; proved at the end.
@@ -327,10 +332,16 @@ class Copying:
         return mine is not None and mine.replaces is not None
 
     def _check_live(self, position: int) -> None:
-        """``StaleCheckpoint`` where a rebase has moved an event up to there since this began."""
+        """``StaleCheckpoint`` where a rebase has moved an event up to there since this began.
+
+        ``ForeignCheckpoint`` where a store has other positions than when this began.
+        """
         store = self._source
         reached = min(position, store.last_position())  # filters may begin beyond it
-        self._epoch = store.resume(Checkpoint(store.store_id, self._epoch, reached)).epoch
+        self._epoch = store.resume(Checkpoint(self.source_id, self._epoch, reached)).epoch
+        self._target.last_position()  # looks whether it was made anew
+        if self._target.store_id != self.target_id:
+            raise ForeignCheckpoint(self._target.store_id, self.target_id)
 
 
 def _event_at(store: BaseEventStore, encoded: EncodedEvent) -> RecordedEvent | None:

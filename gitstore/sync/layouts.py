@@ -104,7 +104,7 @@ class _Exporting:
         self._filters = filters
         self.tell = tell
         self._unnoted = 0
-        self._proved: tuple[Proved, str] | None = None
+        self._proved: tuple[Source, str] | None = None
         self.copying = self._begun()
 
     def catch_up(self, stop: threading.Event) -> ExportSummary:
@@ -115,7 +115,7 @@ class _Exporting:
         except StoresDiffer as error:
             self._check_replaceable(error)
             summary = self._made_anew(stop)
-        self._proved = self.copying.proved, self.copying.target_id
+        self._proved = _noted(self.copying), self.copying.target_id
         self._unnoted += summary.events
         if self._unnoted >= _NOTE_EVERY:
             self.note()
@@ -124,8 +124,7 @@ class _Exporting:
     def note(self) -> None:
         """Note in the layout how far both were found to say the same."""
         if self._proved is not None:
-            proved, target_id = self._proved
-            self._layout.note_source(Source(self._store.store_id, **asdict(proved)), target_id)
+            self._layout.note_source(*self._proved)
         self._unnoted = 0
 
     def _begun(self) -> Copying:
@@ -168,8 +167,7 @@ class _Exporting:
                 done = work.run(stop)
                 if stop.is_set():
                     raise _Stopped
-                source = Source(self._store.store_id, **asdict(work.proved))
-                anew.note_source(source, anew.store_id)
+                anew.note_source(_noted(work), anew.store_id)
                 return done.events
         except _Stopped:
             return 0
@@ -193,6 +191,11 @@ class _Exporting:
 
 class _Stopped(Exception):
     """The layout that was being made anew is not complete."""
+
+
+def _noted(work: Copying) -> Source:
+    """How far a copy has come, as a layout notes it."""
+    return Source(work.source_id, **asdict(work.proved))
 
 
 def _selection(filters: dict[str, Any]) -> dict[str, JSON]:

@@ -18,11 +18,13 @@ from typing import Any
 import pytest
 
 import gitstore
+from gitstore.backends.jsonl.store import JsonlEventStore
 from gitstore.core.base import BaseEventStore
-from gitstore.core.errors import StoreCorrupted
+from gitstore.core.errors import ForeignCheckpoint, InvalidEvent, StoreCorrupted
 from gitstore.core.event import DomainEvent
 from gitstore.sync import copying
 from gitstore.sync.copying import CopySummary, StoresDiffer, copy, follow_copy
+from gitstore.sync.layouts import follow_layout
 from tests.backends.git.rebasing import noted, rebase
 from tests.backends.git.witness import reopen
 from tests.sync import programs
@@ -470,3 +472,56 @@ def test_two_copies_at_once_make_one(begin: Begin, thousand: str, tmp_path: Path
         finish(process)
     with gitstore.open_store(thousand) as source, gitstore.open_store(target) as copied:
         assert exported(copied) == exported(source)
+
+
+def made_anew(where: Path, events: list[DomainEvent]) -> None:
+    """Another process puts a layout of these events in the place of the one there."""
+    with JsonlEventStore.open(where) as layout, layout.replaced(layout.store_id) as anew:
+        assert anew is not None
+        anew.append_history(events)
+
+
+def test_a_source_that_is_made_anew_is_gone_over_from_the_first(tmp_path: Path) -> None:
+    """Its events have other positions: what came before those that were copied is not missed."""
+    first, second, more = event(1, "task-1"), event(2, "task-2"), event(3, "task-1")
+    stop = threading.Event()
+    with JsonlEventStore.open(tmp_path / "source") as source:
+        source.append_many([first, second])
+        following = follow_layout(source, tmp_path / "part", stop=stop, streams="task-1")
+        assert next(following).events == 1
+        made_anew(tmp_path / "source", [first, more, second])
+        assert source.last_position() == 3
+        assert next(following).events == 1
+        stop.set()
+        list(following)
+    with JsonlEventStore.open(tmp_path / "part") as part:
+        assert [recorded.event.id for recorded in part.read_all()] == ["id-1", "id-3"]
+
+
+def test_a_source_that_is_made_anew_while_it_is_read_tells_so(tmp_path: Path) -> None:
+    """Bytes too are never read by the positions of one store and given by those of another."""
+    with JsonlEventStore.open(tmp_path / "source") as source:
+        source.append_many([event(n) for n in range(1_200)])
+        coming = source.read_encoded()
+        next(coming)
+        made_anew(tmp_path / "source", [r.event for r in source.read_all()])
+        with pytest.raises(ForeignCheckpoint, match="made anew"):
+            list(coming)
+
+
+@pytest.mark.parametrize(
+    "damage", ["type = 'no type'", "stream_id = 'task' || char(10)", "id = 'é'"]
+)
+@pytest.mark.parametrize("to", KINDS)
+def test_a_damaged_name_is_not_copied(make: Make, tmp_path: Path, damage: str, to: str) -> None:
+    """No store takes as bytes what it would not take as an event."""
+    with gitstore.open_store(place(tmp_path, "sqlite", "source")) as store:
+        store.append_many(several(5))
+    change(tmp_path / "source", f"UPDATE events SET {damage} WHERE position = 4")
+    target = make(to, "target")
+    with (
+        gitstore.open_store(place(tmp_path, "sqlite", "source")) as source,
+        pytest.raises(InvalidEvent),
+    ):
+        copy(source, target)
+    assert target.last_position() == 0

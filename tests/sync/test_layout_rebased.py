@@ -6,6 +6,7 @@ import os
 import shutil
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +73,7 @@ def test_a_rebase_of_what_is_not_written_yet_rewrites_nothing(
     assert lines_of(tmp_path / "layout") == fresh(store, tmp_path / "fresh")
 
 
-STEPS = ("move", "replace", "remove", "unlink", "made", "open_to_append", "sync")
+STEPS = ("move", "replace", "remove", "unlink", "made", "open_to_append", "sync", "link")
 
 
 def die_at(step: int, store: Path, layout: Path) -> bool:
@@ -165,6 +166,70 @@ def test_lines_of_others_stay(store: GitEventStore, tmp_path: Path) -> None:
     export_layout(store, tmp_path / "layout")
     (wanted,) = (fresh(store, tmp_path / "fresh")[str(path.relative_to(tmp_path / "layout"))],)
     assert path.read_bytes() == wanted + b'somebody\'s\n{"id":"torn\n'
+
+
+def late(path: Path) -> bytes:
+    """A line that another program writes into this file."""
+    return b'{"late":"%b"}\n' % path.name.encode()
+
+
+@pytest.mark.parametrize("dies", [False, True])
+@pytest.mark.parametrize("before", ["move", "unlink"])
+def test_lines_that_come_while_files_are_replaced_stay(
+    store: GitEventStore, tmp_path: Path, before: str, dies: bool
+) -> None:
+    """From a program that takes no lock, into the file that it has open; whoever dies then."""
+    export_layout(store, tmp_path / "layout")
+    diverge(store)
+    child = os.fork()
+    if not child:
+        try:
+            _export_beside_another(tmp_path, before, dies=dies)
+        finally:
+            os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == (DIED if dies else 0)
+    with JsonlEventStore.open(tmp_path / "layout") as layout:
+        assert layout.last_position() == 10
+    (path,) = (tmp_path / "layout").glob("????-*/task-1.jsonl")
+    assert path.read_bytes().count(late(path)) == 1
+    assert not (tmp_path / "layout/indexes" / ANEW).exists()
+
+
+def _export_beside_another(folder: Path, before: str, *, dies: bool) -> None:
+    """``before``: which step after the first file was moved, that of the first file itself too."""
+    (path,) = (folder / "layout").glob("????-*/task-1.jsonl")
+    other = os.open(path, os.O_WRONLY | os.O_APPEND)
+    former = path.stat().st_ino
+    act = getattr(Folder, before)
+
+    def acting(held: Folder, name: str, *arguments: Any, **options: Any) -> Any:
+        is_time = name == path.name if before == "move" else path.stat().st_ino != former
+        if is_time:
+            setattr(Folder, before, act)
+            os.write(other, late(path))
+        result = act(held, name, *arguments, **options)
+        if is_time and dies:
+            os._exit(DIED)
+        return result
+
+    setattr(Folder, before, acting)
+    with reopen(folder / "events.git") as opened:
+        export_layout(opened, folder / "layout")
+    os._exit(0)
+
+
+def test_who_died_removing_what_is_left_wedges_nothing(
+    store: GitEventStore, tmp_path: Path
+) -> None:
+    """All was in its place; some folders of what was made aside are still there."""
+    export_layout(store, tmp_path / "layout")
+    with JsonlEventStore.open(tmp_path / "layout") as layout:
+        (tmp_path / "layout/indexes" / ANEW / "2026-11-23").mkdir(parents=True)
+        replace(layout._parts.state, replacing=True).save(layout._parts.indexes)
+    with JsonlEventStore.open(tmp_path / "layout") as layout:
+        assert layout.last_position() == 8
+        assert not layout._parts.state.replacing
+    assert not (tmp_path / "layout/indexes" / ANEW).exists()
 
 
 def test_a_layout_of_a_part_is_made_anew_too(store: GitEventStore, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Literal, NamedTuple, TypeAlias
 
@@ -55,14 +55,24 @@ class Comparison:
     """One pass over all data files; read all of ``oddities`` first.
 
     Of what is there, and recorded, when it is made: then it may need a lock, later it does not.
+    ``last``: the last event that is looked at; else of the table. ``through``: up to where lines of
+    others were taken in, of each file; what comes after that is not looked at.
     """
 
-    def __init__(self, table: Index, reader: LayoutReader, tell: Progress) -> None:
+    def __init__(
+        self,
+        table: Index,
+        reader: LayoutReader,
+        tell: Progress,
+        last: int | None = None,
+        through: Mapping[str, tuple[int, int]] | None = None,
+    ) -> None:
         self._table = table
         self._reader = reader
         self._tell = tell
+        self._through = through
         self._files = list(reader.data_files())
-        self.last = table.last_position()
+        self.last = table.last_position() if last is None else last
         """Events that are recorded later are not looked at."""
         self.offsets: Offsets = array("q", [NOWHERE]) * (self.last + 1)
 
@@ -100,8 +110,11 @@ class Comparison:
         for line, event_id in zip(lines, ids, strict=True):
             recorded = known.get(event_id or "")
             odd = self._unrecorded(line) if recorded is None else self._recorded_as(line, recorded)
-            if odd is not None:
+            if odd is not None and not self._came_later(line):
                 yield odd
+
+    def _came_later(self, line: Line) -> bool:
+        return self._through is not None and line.offset >= self._through.get(line.file, (0, 0))[0]
 
     def _recorded_as(self, line: Line, recorded: Row) -> Oddity | None:
         if recorded.position > self.last:

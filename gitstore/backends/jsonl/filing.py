@@ -21,7 +21,7 @@ from gitstore.backends.jsonl.entries import Entry, by_file
 from gitstore.backends.jsonl.folders import Folder
 from gitstore.backends.jsonl.indexlines import end_before, index_lines, mend_tail
 from gitstore.backends.jsonl.layout import BY_STREAM, INDEXES, index_files, index_line
-from gitstore.backends.jsonl.mending import mend_lines
+from gitstore.backends.jsonl.mending import mend_lines, write_again
 from gitstore.core.errors import InvalidEvent, StoreCorrupted
 
 BY_STREAM_FILE = f"{INDEXES}/{BY_STREAM}"
@@ -65,6 +65,8 @@ class Filing:
         self._most = max(min(_MOST_OPEN, limit // 4), _FEWEST_OPEN)
         self._dirty: set[str] = set()
         self._dirty_folders: set[str] = set()
+        self.is_doubtful = False
+        """Whether a sync has failed: then ``write_again``, before the next."""
         self.folds_case = os.path.lexists(f"{root.path}/{INDEXES.upper()}")
         """Whether the file system takes names that differ in case only for one."""
 
@@ -163,6 +165,28 @@ class Filing:
             self._dirty.add(name)
             mend_tail(self.open(name).descriptor, first, b"".join(lines))
 
+    def write_again(self, entries: Sequence[Entry]) -> None:
+        """Write all of files from these entries on once more, the same bytes; they stand there.
+
+        After a sync that failed, in whatever process, the system takes what it could not write for
+        written: the next sync would pass without it.
+        """
+        if not entries:
+            return
+        first = entries[0].row.position
+        starts = {name: some[0].offset for name, some in by_file(entries).items()}
+        for name in index_lines(entries):
+            starts[name] = end_before(self.open(name).descriptor, first)[1]
+        for name, start in starts.items():
+            path, _, file = name.rpartition("/")
+            descriptor = self.folder(path).open_to_write(file)
+            try:
+                write_again(descriptor, start)
+            finally:
+                os.close(descriptor)
+            self._dirty.add(name)
+        self.is_doubtful = False
+
     def note_dirty(self, entries: Iterable[Entry]) -> None:
         """These were filed by another process, and may not be on the disk."""
         for entry in entries:
@@ -172,6 +196,7 @@ class Filing:
 
     def sync(self) -> None:
         """Bring all that was filed, here or as noted, to the disk."""
+        self.is_doubtful = True
         if len(self._dirty) > _FEW:
             os.sync()
         else:
@@ -181,6 +206,7 @@ class Filing:
                 self.folder(path).sync()
         self._dirty.clear()
         self._dirty_folders.clear()
+        self.is_doubtful = False
 
     def has_news(self) -> bool:
         """Whether ``by-stream.idx`` is not as this process left it, or last took it over."""

@@ -135,6 +135,17 @@ class Folder:
         if durable:
             into.sync()
 
+    def link(self, name: str, into: Folder, new: str) -> None:
+        """Give a file in it another name, in the other folder; nothing where it has one there."""
+        with contextlib.suppress(FileExistsError):
+            os.link(
+                name,
+                new,
+                src_dir_fd=self._descriptor,
+                dst_dir_fd=into._descriptor,
+                follow_symlinks=False,
+            )
+
     def rename(self, name: str, new: str) -> None:
         """Put a file in it in the place of another, durable."""
         os.rename(name, new, src_dir_fd=self._descriptor, dst_dir_fd=self._descriptor)

@@ -42,6 +42,13 @@ def mend_lines(folder: Folder, name: str, wanted: Sequence[tuple[int, bytes]]) -
         os.close(appending)
 
 
+def write_again(descriptor: int, start: int) -> None:
+    """Write what stands in a file from ``start`` on to where it stands."""
+    while part := os.pread(descriptor, 2**20, start):
+        _write_at(descriptor, part, start)
+        start += len(part)
+
+
 def _in_place(writing: int, content: bytearray, start: int, offset: int, line: bytes) -> bool:
     """Whether the line stands at its offset, now at the latest."""
     at = offset - start

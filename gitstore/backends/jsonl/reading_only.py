@@ -81,7 +81,7 @@ class ReadOnlyJsonlStore(JsonlEventStore):
         if repair:
             raise self._refused()
         self._look()
-        found = tuple(check(self._parts, progress or silent, deep=deep))
+        found = tuple(check(self._parts, progress or silent, self._look, deep=deep))
         events, streams = self._parts.index.counts()
         return VerifyReport(found, events, streams)
 
@@ -96,8 +96,14 @@ class ReadOnlyJsonlStore(JsonlEventStore):
 
     def _look(self) -> None:
         self._check_open()
-        if self._parts.journal.has_news() or self._parts.filing.has_news():
-            _bring_up(self._parts)
+        parts = self._parts
+        if parts.journal.has_news() or parts.filing.has_news():
+            if parts.filing.is_replaced():
+                raise StoreUnavailable(
+                    f"the indexes of {parts.where} were made anew while it was open",
+                    hint="Open it again: events may have other positions now.",
+                )
+            _bring_up(parts)
 
     def _refused(self) -> StoreUnavailable:
         return StoreUnavailable(
@@ -134,6 +140,10 @@ def _parts(where: Path, scratch: Path) -> Parts:
     except BaseException:
         parts.close()
         raise
+    now = LiveState.load(indexes)
+    if now is not None and (now.replacing or now.store_id != parts.state.store_id):
+        parts.close()
+        raise _not_readable(where, "it was made anew while it was opened")
     return parts
 
 

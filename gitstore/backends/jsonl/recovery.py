@@ -35,6 +35,7 @@ def replay(parts: Parts) -> list[Entry]:
     """Have all that the journal tells of in the files; gives it. On opening."""
     entries = [entry for blob in parts.journal.every() for entry in blob]
     parts.filing.mend(entries)
+    parts.filing.write_again(entries)
     return entries
 
 
@@ -114,6 +115,8 @@ def bring_up(parts: Parts) -> None:
 
 def settle(parts: Parts) -> None:
     """Bring everything to the disk, in its place, and begin the journal anew."""
+    if parts.filing.is_doubtful:
+        replay(parts)
     parts.filing.sync()
     parts.journal.begin_anew()
 

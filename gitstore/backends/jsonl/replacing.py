@@ -7,6 +7,7 @@ the lock, it takes the old one's place, if that has nothing which the new one ha
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -28,6 +29,8 @@ from gitstore.core.event import RecordedEvent
 
 _LOCK = ".anew.lock"
 _PAGE = 500
+_CLOCK_TICK = 0.02
+"""Changes of a directory that come closer together may leave the same time on it."""
 
 
 class WouldLose(StoreUnavailable):
@@ -62,7 +65,7 @@ def replacement(parts: Parts, store_id: str) -> Iterator[Path | None]:
             try:
                 yield parts.where / INDEXES / ANEW
                 with writing_errors_told(str(parts.where)):
-                    _take_place(parts)
+                    _take_place(parts, store_id)
             finally:
                 _clear(parts)
     finally:
@@ -87,7 +90,7 @@ def _clear(parts: Parts) -> None:
             parts.indexes.remove(ANEW)
 
 
-def _take_place(parts: Parts) -> None:
+def _take_place(parts: Parts, store_id: str) -> None:
     index = index_aside(parts.where)
     try:
         checked = _check_keeps_all(parts, index, 0)  # most of it while others may go on
@@ -96,6 +99,8 @@ def _take_place(parts: Parts) -> None:
             bring_up(parts)
             with LayoutReader(parts.where) as reader:
                 take_in(parts, [name for name, _ in reader.data_files()])
+            if parts.state.store_id != store_id:
+                checked = 0  # positions were given anew meanwhile
             _check_keeps_all(parts, index, checked)
             settle(parts)
             parts.journal.forget_for_good()  # its positions come to be others'
@@ -111,6 +116,8 @@ def _begin(indexes: Folder) -> None:
         state = LiveState.load(new)
     if state is None:
         raise StoreCorrupted(f"{indexes.path}/{ANEW} was changed while it was made")
+    # So that whoever had the lock before sees it by the time of the folder, also if this one dies.
+    time.sleep(_CLOCK_TICK)
     replace(state, replacing=True).save(indexes)
 
 

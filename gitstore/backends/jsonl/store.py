@@ -150,7 +150,7 @@ class JsonlEventStore(BaseEventStore):
         if any(value is not None for value in filters.values()):
             return super().read_encoded(after_position, **filters)
         self._check_open()
-        return self._reader.encoded(after_position)
+        return self._numbered(after_position).encoded(after_position)
 
     def read_stream(
         self,

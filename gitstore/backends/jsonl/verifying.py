@@ -8,7 +8,7 @@ else's, which are no damage, are named by file and line.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from itertools import chain, repeat
 from typing import NamedTuple
@@ -89,13 +89,19 @@ def _look(
             yield from _of_files(parts.index, reader, extent, tell)
 
 
-def check(parts: Parts, tell: Progress, *, deep: bool) -> Iterator[Finding]:
-    """Hold files and indexes against each other, as they are."""
+def check(
+    parts: Parts, tell: Progress, look: Callable[[], None], *, deep: bool
+) -> Iterator[Finding]:
+    """Hold files and indexes against each other, without the lock; ``look`` brings the table up."""
     damage = list(parts.index.damage(deep=deep))
     yield from map(_of_table, damage)
     if not damage:
+        # Lines are written before they are listed, and after their events are recorded.
+        last, listed = parts.filing.last()
         with LayoutReader(parts.where) as reader:
-            yield from _of_files(parts.index, reader, _Extent.of(parts, reader, tell), tell)
+            comparison = Comparison(parts.index, reader, tell, last)
+            look()
+            yield from _of_files(parts.index, reader, _Extent(comparison, listed), tell)
 
 
 class _Extent(NamedTuple):
@@ -107,7 +113,8 @@ class _Extent(NamedTuple):
     @classmethod
     def of(cls, parts: Parts, reader: LayoutReader, tell: Progress) -> _Extent:
         """All that is there."""
-        return cls(Comparison(parts.index, reader, tell), parts.filing.open(BY_STREAM_FILE).size())
+        comparison = Comparison(parts.index, reader, tell, through=parts.index.known_files())
+        return cls(comparison, parts.filing.open(BY_STREAM_FILE).size())
 
 
 def _of_files(
@@ -212,9 +219,9 @@ def _up_to(size: int, lines: Iterable[bytes]) -> Iterator[bytes]:
 def _rows(table: EventTable, last: int, tell: Progress) -> Iterator[Row]:
     position = 0
     while position < last and (rows := table.rows_after(position, _PAGE)):
-        yield from rows
+        yield from (row for row in rows if row.position <= last)
         position = rows[-1].position
-        tell("Checking indexes", position, last)
+        tell("Checking indexes", min(position, last), last)
 
 
 def _index_line(row: Row, offset: int) -> bytes:

@@ -167,9 +167,9 @@ class EventTable:
         for row in rows:
             try:
                 found.append(encoded_of(row))
+                size += len(row[6]) + len(row[7])
             except (ValueError, TypeError, InvalidEvent) as error:
                 raise self._damaged(row, error) from error
-            size += len(row[6]) + len(row[7])
             if size > _PAGE_BYTES:
                 rows.close()
                 break

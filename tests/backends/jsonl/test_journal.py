@@ -7,12 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from gitstore.backends.jsonl import mending
 from gitstore.backends.jsonl.entries import Entry, entry_of
 from gitstore.backends.jsonl.folders import Folder
 from gitstore.backends.jsonl.journal import JOURNAL, Journal
+from gitstore.backends.jsonl.recovery import settle
+from gitstore.backends.jsonl.store import JsonlEventStore
 from gitstore.backends.table.schema import Row
 from gitstore.core.errors import StoreUnavailable
-from tests.backends.jsonl.support import BrokenDisk
+from tests.backends.jsonl.support import BrokenDisk, event, opened
 
 
 def entries(first: int, count: int = 1) -> list[Entry]:
@@ -202,3 +205,41 @@ def test_a_removed_journal_is_noticed(journal: Journal, folder: Folder, tmp_path
     journal.reopen(folder)
     assert positions(journal.news()) == []
     assert not journal.has_news()
+
+
+@pytest.mark.parametrize("again", ["by itself", "by the next"])
+def test_what_could_not_be_synced_is_written_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, again: str
+) -> None:
+    """Before the journal forgets it: the next sync of the same bytes passes, and does nothing."""
+
+    def fail(descriptor: int) -> None:
+        raise OSError(5, "Input/output error")
+
+    store = opened(tmp_path / "events")
+    assert isinstance(store, JsonlEventStore)
+    store.append_many([event(number, f"task-{number % 2}") for number in range(6)])
+    parts = store._parts
+    with monkeypatch.context() as patch:
+        patch.setattr("gitstore.backends.jsonl.filing.sync_file", fail)
+        with parts.lock.held(), pytest.raises(OSError, match="output"):
+            settle(parts)
+        assert parts.journal.count == 6
+        if again == "by the next":
+            with pytest.raises(StoreUnavailable):
+                store.close()
+    written: list[bytes] = []
+    write = mending._write_at
+
+    def write_and_note(descriptor: int, text: bytes, offset: int) -> None:
+        written.append(text)
+        write(descriptor, text, offset)
+
+    monkeypatch.setattr(mending, "_write_at", write_and_note)
+    if again == "by the next":
+        store = opened(tmp_path / "events")
+    store.close()
+    files = [*(tmp_path / "events").rglob("*.jsonl"), *(tmp_path / "events").rglob("*.idx")]
+    assert len(files) == 4
+    for file in files:
+        assert file.read_bytes() in written

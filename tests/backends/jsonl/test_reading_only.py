@@ -5,13 +5,15 @@ from __future__ import annotations
 import shutil
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from gitstore.backends.jsonl.reading_only import ReadOnlyJsonlStore
+from gitstore.backends.jsonl.store import JsonlEventStore
 from gitstore.core.errors import StoreUnavailable
-from tests.backends.jsonl.support import FILE, Recorded, event, filled, opened, recorded
+from tests.backends.jsonl.support import DAY, FILE, Recorded, event, filled, opened, recorded
 
 FORMER = Path(__file__).parent / "former"
 
@@ -100,3 +102,37 @@ def test_a_layout_whose_positions_cannot_be_told_is_refused(where: Path, before:
     with pytest.raises(StoreUnavailable, match="cannot be made anew there") as error:
         ReadOnlyJsonlStore.at(where)
     assert "copy" in error.value.hint
+
+
+def test_who_reads_what_is_made_anew_is_told(where: Path, before: Recorded) -> None:
+    """Its positions are others' now, so nothing of the new one is read as if it went on."""
+    with ReadOnlyJsonlStore.at(where) as reading, JsonlEventStore.open(where) as layout:
+        events = [found.event for found in layout.read_all()]
+        with layout.replaced(layout.store_id) as anew:
+            assert anew is not None
+            anew.append(event(30, "task-0"))
+            anew.append_history(events)
+        layout.append(event(31))
+        with pytest.raises(StoreUnavailable, match="made anew"):
+            recorded(reading)
+        assert len(before) == 12
+
+
+def test_it_is_verified_beside_a_writer(where: Path, before: Recorded) -> None:
+    """What comes while it looks is no finding."""
+    stop = threading.Event()
+
+    def write() -> None:
+        with opened(where) as writing:
+            for number in range(100, 2_000):
+                if stop.is_set():
+                    return
+                writing.append(event(number, f"task-{number % 3}", timestamp=f"{DAY}T11:00:00Z"))
+
+    with ThreadPoolExecutor() as pool, ReadOnlyJsonlStore.at(where) as reading:
+        done = pool.submit(write)
+        findings = [reading.verify().findings for _ in range(15)]
+        stop.set()
+        done.result()
+    assert not any(findings)
+    assert len(before) == 12

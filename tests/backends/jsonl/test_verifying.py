@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from gitstore.backends.disk.locks import FileLock
+from gitstore.backends.jsonl import verifying
+from gitstore.backends.jsonl.parts import Parts
 from gitstore.core.findings import Finding
 from tests.backends.jsonl.support import (
     DAY,
@@ -239,3 +242,38 @@ def test_what_is_damaged_is_looked_at_without_others(where: Path, before: Record
     assert before
     assert waited[0] is False
     assert waited[-1] is True
+
+
+def test_what_is_read_while_it_looks_is_no_finding(
+    where: Path, before: Recorded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another process appends, and brings ``index.db`` up, between lines and indexes."""
+    look = verifying._of_indexes
+
+    with opened(where) as store, opened(where) as other:
+
+        def look_later(*arguments: Any) -> Iterator[Finding]:
+            other.append(event(90))
+            assert len(recorded(other)) == len(before) + 1
+            return look(*arguments)
+
+        monkeypatch.setattr(verifying, "_of_indexes", look_later)
+        assert store.verify().findings == ()
+
+
+def test_a_line_that_comes_before_it_looks_is_no_finding(
+    where: Path, before: Recorded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From a program that takes no lock, once all that was there is taken in."""
+    settle = verifying.settle
+    path = where / f"{DAY}/task-9.jsonl"
+
+    def settle_later(parts: Parts) -> None:
+        append_by_shell(path, line(91, 1, "task-9") + line(92, 2, "task-9"))
+        settle(parts)
+
+    with opened(where) as store:
+        monkeypatch.setattr(verifying, "settle", settle_later)
+        assert store.verify().findings == ()
+        monkeypatch.undo()
+        assert len(recorded(store)) == len(before) + 2
