@@ -106,9 +106,12 @@ def test_a_rebuild_that_stopped_can_be_skipped_later(
     rebuilding = manage(Fussy)
     rebuilding.rebuild()
     rebuilding.catch_up()
+    rebuilding.catch_up()
+    assert rebuilding.stopped("Fussy") is not None
     (status,) = statuses(store, [Fussy], states)
     assert status.stopped is not None
     later = manage(Fussy)
+    later.catch_up()
     later.catch_up()
     assert seen(later, "Fussy") == ["a", "b", "c", "d", "e"]
     skipped = later.skip("Fussy")
@@ -118,6 +121,7 @@ def test_a_rebuild_that_stopped_can_be_skipped_later(
     assert seen(later, "Fussy") == seen(manage(Fussy), "Fussy") == ["a", "b", "c", "e"]
     (status,) = statuses(store, [Fussy], states)
     assert (status.state, status.stopped, status.building) == ("current", None, None)
+    assert states.read("Fussy.next") is None
 
 
 def test_a_rebuild_that_was_interrupted_is_completed(
@@ -148,7 +152,7 @@ def test_a_rebuild_that_was_interrupted_is_completed(
 
 
 def test_a_death_between_the_two_steps_of_a_swap(
-    states: MemoryStates, manage: Manage, monkeypatch: pytest.MonkeyPatch
+    store: BaseEventStore, states: MemoryStates, manage: Manage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The new state is in its place, and what was to become it is not gone: it is passed over."""
     ends = threading.Event()
@@ -161,6 +165,8 @@ def test_a_death_between_the_two_steps_of_a_swap(
         patch.setattr(states, "remove", lambda _: None)
         rebuilding.catch_up()
     assert states.read("Log.next")
+    (status,) = statuses(store, [Log], states)
+    assert (status.state, status.building) == ("current", None)
     assert manage(Log).position("Log") == 3
     manage(Log).catch_up()
     assert seen(manage(Log)) == ["a", "b", "c"]
@@ -178,6 +184,96 @@ def test_a_state_of_another_store_is_never_served(states: MemoryStates) -> None:
         manager.catch_up()
         assert seen(manager, "Fussy") == []
         assert "is made anew" in manager.notes[0]
+
+
+def test_a_store_that_is_another_one_meanwhile(store: BaseEventStore, manage: Manage) -> None:
+    """What was made of the former one is not served any more."""
+    ends = threading.Event()
+    ends.set()
+    manager = manage(Log)
+    manager.catch_up()
+    store._store_id = "another"  # type: ignore[attr-defined]
+    manager.catch_up(stop=ends)
+    assert seen(manager) == ["a"]
+
+
+def test_what_another_store_has_saved_is_not_taken_over(
+    store: BaseEventStore, states: MemoryStates, manage: Manage
+) -> None:
+    """Somebody has copied a state here: it is replaced, however far it has come."""
+    manager = manage(Log)
+    manager.catch_up()
+    others = MemoryStates()
+    with open_store("memory:") as other:
+        note(other, *"uvwxyz")
+        ProjectionManager(other, [Log], states=others).catch_up()
+    states.write("Log", others.read("Log") or b"")
+    note(store, "d")
+    manager.catch_up()
+    assert seen(manager) == seen(manage(Log)) == ["a", "b", "c", "d"]
+
+
+def test_older_code_that_still_runs_leaves_the_state_of_newer_code(
+    store: BaseEventStore, manage: Manage
+) -> None:
+    """A service that was not restarted; its own state goes on in memory."""
+    newer = type("Newer", (Log,), {"version": 2})
+    service = manage(Log)
+    service.catch_up()
+    manage(newer).catch_up()
+    for n in "de":
+        note(store, n)
+        assert service.catch_up() == store.last_position()
+    assert seen(service) == ["a", "b", "c", "d", "e"]
+    assert service.notes == []
+    assert seen(manage(newer)) == ["a", "b", "c"]
+
+
+def test_it_stops_before_the_event_though_another_has_come_further(
+    store: BaseEventStore, manage: Manage
+) -> None:
+    """What is saved by then is beyond it."""
+    mine, other = manage(Fussy), manage(Fussy)
+    mine.catch_up()
+    note(store, "d", kind="Bad")
+    note(store, "e")
+    other.catch_up()
+    other.skip("Fussy")
+    other.catch_up()
+    mine.catch_up()
+    stopped = mine.stopped("Fussy")
+    state = ["a", "b", "c"] if stopped else ["a", "b", "c", "e"]
+    assert (seen(mine, "Fussy"), mine.position("Fussy")) == (state, len(state) if stopped else 5)
+
+
+@pytest.mark.parametrize("moved", ["handled", "waiting"])
+def test_a_rebase_between_asking_and_reading(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moved: str
+) -> None:
+    """The checkpoint was found good, and then what it stands on is moved: nothing is twice."""
+    with two_sides(tmp_path) as sides:
+        sides.here("task-1", "task-2")
+        sides.give()
+        if moved == "handled":
+            sides.here("task-1")
+        manager = ProjectionManager(sides.ours, [Log])
+        manager.catch_up()
+        sides.here("task-2")
+        if moved == "waiting":
+            sides.here("task-1")
+        sides.there("task-1")
+        read_all = sides.ours.read_all
+
+        def rebased_first(*given: Any, **filters: Any) -> Any:
+            if "backwards" not in filters and given:
+                monkeypatch.undo()
+                sides.rebase()
+            return read_all(*given, **filters)
+
+        monkeypatch.setattr(sides.ours, "read_all", rebased_first)
+        manager.catch_up()
+        assert seen(manager) == all_ids(sides.ours)
+        assert seen(ProjectionManager(sides.ours, [Log])) == all_ids(sides.ours)
 
 
 def test_following_gives_the_state_of_the_position_it_gives(tmp_path: Path) -> None:
