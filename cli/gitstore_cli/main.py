@@ -39,9 +39,9 @@ _COMMANDS = {
 }
 _EXAMPLES = """\b
 Examples:
-  sc-events append task-AUTH-001 TaskCreated --data '{"title": "Sign in"}'
-  sc-events log task-AUTH-001
-  sc-events list --type TaskCreated --since yesterday
+  sc-events append note-1 Noted --data '{"text": "Ask Ada"}'
+  sc-events log note-1
+  sc-events replay --projection TaskBoard
 
 \b
 The store is the first of: --store, SCOPECRAFT_EVENTS_STORE, the project's git

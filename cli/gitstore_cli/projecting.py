@@ -36,8 +36,6 @@ def wanted_projections(env: Env, names: Iterable[str]) -> Mapping[str, Factory]:
 
 
 def _named(known: Iterable[str], text: str) -> str | None:
-    return next((name for name in known if _form(name) == _form(text)), None)
+    from gitstore.projections.configured import form_of
 
-
-def _form(name: str) -> str:
-    return name.replace("-", "").replace("_", "").lower()
+    return next((name for name in known if form_of(name) == form_of(text)), None)

@@ -46,21 +46,21 @@ def projections_of(root: Path | None) -> Mapping[str, Factory]:
     Raises ``ProjectionNotLoaded``; importing runs the module's code.
     """
     found = {checked(factory).name: factory for factory in BUILT_IN}
-    forms = set(map(_form, found))
+    forms = set(map(form_of, found))
     for module in _modules(root) if root is not None else ():
         for factory in _factories(module):
             try:
                 name = checked(factory).name
             except Exception as error:  # a module's own code, whatever it raises
                 raise ProjectionNotLoaded(module, f"{factory!r}: {error}") from error
-            if _form(name) in forms:
+            if form_of(name) in forms:
                 raise ProjectionNotLoaded(module, f"there is a projection {name} already")
-            forms.add(_form(name))
+            forms.add(form_of(name))
             found[name] = factory
     return found
 
 
-def _form(name: str) -> str:
+def form_of(name: str) -> str:
     """What names have in common that a file system or a person may take for one."""
     return name.replace("-", "").replace("_", "").lower()
 

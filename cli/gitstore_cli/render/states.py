@@ -171,14 +171,15 @@ def _columns(keys: list[str], rows: list[tuple[str, ...]]) -> Iterator[Column]:
 
 
 def _collections(state: Any) -> list[tuple[str, dict[str, dict[str, Any]]]]:
-    """The parts of a state that are objects of objects, and have any."""
+    """The parts of a state that are objects of objects; the first also where it is empty."""
     if not isinstance(state, dict):
         return []
-    return [
+    found = [
         (key, value)
         for key, value in state.items()
         if isinstance(value, dict) and all(isinstance(one, dict) for one in value.values())
     ]
+    return found[:1] + [one for one in found[1:] if one[1]]
 
 
 def _title(key: str) -> str:

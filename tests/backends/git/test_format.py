@@ -414,7 +414,7 @@ def vectors(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with open_store(path) as store:
         for stream in VECTORS["streams"]:
             events = [witness.expand(vector["event"]) for vector in stream["events"]]
-            store.append_many(list(map(DomainEvent.from_dict, events)))
+            store.append_history(list(map(DomainEvent.from_dict, events)))
         store.flush()
         report = store.verify()
         assert report.ok, report.findings
