@@ -44,7 +44,7 @@ from gitstore.backends.git.repository import CONFIG, check_format, format_object
 from gitstore.backends.git.restoring import restore_commits, restore_spilled
 from gitstore.backends.git.salvaging import put, salvage_objects, set_aside, write_objects
 from gitstore.backends.git.superseding import keep_tips
-from gitstore.backends.git.typechecks import check_types
+from gitstore.backends.git.typechecks import check_types, is_of_another_feed
 from gitstore.core.errors import EventStoreError
 from gitstore.core.findings import silent
 
@@ -63,8 +63,10 @@ def repair(parts: Parts) -> list[JournalRow]:
     salvaged = prepare_journal(parts)
     mend_index(parts)
     with parts.flush_lock.held():
-        if list(check_types(parts)):
-            typeindex.rebuild(parts)
+        fresh = _fresh(parts)  # what was opened before may still read from packs that are gone
+        if is_of_another_feed(fresh) or list(check_types(fresh)):
+            typeindex.rebuild(fresh)
+        fresh.objects.close()
     return salvaged
 
 

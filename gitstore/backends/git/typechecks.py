@@ -55,6 +55,20 @@ def check_types(parts: Parts) -> Iterator[str]:
         yield f"the type index cannot be read: {error}"
 
 
+def is_of_another_feed(parts: Parts) -> bool:
+    """Whether the next update would make it anew, whatever is wrong with it; see ``check_types``.
+
+    So it is where the feed had to be made anew: then nobody has looked at its parts.
+    """
+    try:
+        tip = parts.refs.read(TYPES)
+        said = None if tip is None else decode_types(parts.objects.read(tip))
+    except StoreCorrupted:
+        return False  # which is damage
+    feed = parts.index.state()[1]
+    return said is not None and goal_of(parts, parts.objects.read, feed, said)[1] is None
+
+
 class _Check:
     """Holds what the type index lists against the events it should list, key by key."""
 
