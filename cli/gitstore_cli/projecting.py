@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from gitstore_cli.env import Env
 from gitstore_cli.failures import Usage
 from gitstore_cli.finding import find_place
+from gitstore_cli.stores import existing
 
 if TYPE_CHECKING:
     from gitstore.projections import Factory
@@ -25,6 +26,8 @@ def wanted_projections(env: Env, names: Iterable[str]) -> Mapping[str, Factory]:
     if not given or any(_named(known, name) is None for name in given):
         place = find_place(env)
         is_there = place.is_git and not place.is_missing
+        if is_there:
+            existing(env, place).close()  # says what is wrong where it is no store; git would not
         known = projections_of(place.address.path if is_there else None)
     found: dict[str, Factory] = {}
     for text in given:

@@ -105,3 +105,14 @@ def test_wrong_usage(cli: Cli, store: Path, wrong: list[str]) -> None:
     """Exit code 2, and no answer."""
     ran = cli("--store", store, "replay", *wrong)
     assert (ran.code, ran.out) == (2, "")
+
+
+@pytest.mark.parametrize("command", ["replay", "projections"])
+def test_what_is_no_store_is_called_that(cli: Cli, command: str) -> None:
+    """By the words of every command, before anything is asked of git about it."""
+    (cli.cwd / "file").write_text("no store")
+    (cli.cwd / "folder").mkdir()
+    (cli.cwd / "folder" / "mine").write_text("mine")
+    for name in ("file", "folder"):
+        ran = cli(command, "--store", name)
+        assert (ran.code, ran.err) == (1, cli("list", "--store", name).err)
